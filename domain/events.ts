@@ -1,0 +1,37 @@
+/** Every event of the platform. A type name is unique; it is storage format and never changes its meaning. */
+export type { Json } from './kernel/decider.ts';
+
+import type { BuildEvent } from './apps/build.ts';
+import type { IngestionEvent } from './apps/ingestion.ts';
+import type { LaunchEvent } from './apps/launch.ts';
+import type { RepositoryEvent } from './apps/repository.ts';
+
+export type PlatformEvent = RepositoryEvent | IngestionEvent | BuildEvent | LaunchEvent;
+export type EventType = PlatformEvent['type'];
+export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;
+
+/**
+ * Who did it and what led to it. `correlationId` is shared by everything that one request set off; `causationId` is the id
+ * of the request or of the event that led to this one directly.
+ */
+export type Metadata = {
+  readonly actor: string;
+  readonly correlationId: string;
+  readonly causationId: string;
+  /** When the command was decided, RFC 3339 in UTC. */
+  readonly time: string;
+};
+
+/** An event as the log keeps it. `position` is its place among all events, `revision` its place in its stream. */
+export type Recorded<E = PlatformEvent> = E & {
+  readonly id: string;
+  readonly stream: string;
+  readonly revision: bigint;
+  readonly position: bigint;
+  /** When the log stored it, RFC 3339 in UTC. */
+  readonly created: string;
+  readonly metadata: Metadata;
+};
+
+/** The first part of every stream name: what a reader of the whole log subscribes to, leaving system streams out. */
+export const everyContext = ['apps.'] as const;

@@ -1,0 +1,33 @@
+/** Every number that bounds what a caller may give or an aggregate may hold. Unit last. */
+
+export const appIdPattern = '^[a-z][a-z0-9-]{2,63}$';
+export const nameCharsMax = 120;
+export const descriptionCharsMax = 4_000;
+export const urlCharsMax = 2_048;
+export const pathCharsMax = 512;
+export const refCharsMax = 255;
+export const ownerCharsMax = 120;
+export const tagsPerRequestMax = 50;
+export const tagsPerAppMax = 200;
+export const tagKeyPattern = '^[a-z0-9][a-z0-9._/-]{0,63}$';
+export const tagValueCharsMax = 128;
+
+export const ingestionAttemptsMax = 3;
+export const messageCharsMax = 500;
+export const previewsMax = 6;
+export const portsMax = 16;
+
+export const launchEnvMax = 32;
+export const envKeyPattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
+export const envValueCharsMax = 4_096;
+export const launchTtlSecondsMin = 10;
+export const launchTtlSecondsMax = 7 * 24 * 3_600;
+export const launchTtlSecondsDefault = 3_600;
+
+/** What a container may use. Memory in bytes, CPU in cores, pids in processes and threads. */
+export const resourceProfiles = {
+  small: { memoryBytes: 256 * 1024 * 1024, cpus: 0.5, pidsMax: 128 },
+  medium: { memoryBytes: 512 * 1024 * 1024, cpus: 1, pidsMax: 256 },
+  large: { memoryBytes: 1024 * 1024 * 1024, cpus: 2, pidsMax: 512 },
+} as const;
+export type ResourceProfile = keyof typeof resourceProfiles;

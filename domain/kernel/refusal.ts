@@ -1,0 +1,31 @@
+/** Every way the platform says no to a well-formed request. One line per code; the HTTP status lives at the edge. */
+export const refusals = {
+  'not-found': 'There is nothing with this id',
+  'already-exists': 'This id is taken',
+  archived: 'The app is archived',
+  invalid: 'The request is not valid',
+  'ingestion/in-progress': 'An ingestion is queued or running',
+  'ingestion/not-in-progress': 'No ingestion is queued or running',
+  'ingestion/stale-attempt': 'Another attempt has taken over',
+  'build/already-finished': 'The build has already finished',
+  'build/not-finished': 'The build has not finished yet',
+  'build/not-started': 'The build has not started yet',
+  'build/stale-attempt': 'Another attempt has taken over',
+  'launch/no-image': 'The app has no image that could be launched',
+  'launch/already-ended': 'The launch has already ended',
+  'launch/not-starting': 'The launch is not being started',
+} as const;
+
+export type RefusalCode = keyof typeof refusals;
+
+/** A decision against the request. `detail` names the field or the state that made it so; it is shown to the caller. */
+export class Refusal extends Error {
+  readonly code: RefusalCode;
+  readonly detail: Readonly<Record<string, unknown>>;
+  constructor(code: RefusalCode, detail: Readonly<Record<string, unknown>> = {}) {
+    super(refusals[code]);
+    this.name = 'Refusal';
+    this.code = code;
+    this.detail = detail;
+  }
+}

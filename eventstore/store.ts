@@ -1,0 +1,55 @@
+/** What the platform asks of its event log: three verbs. memory.ts and esdb.ts both pass test/contract/store.ts. */
+import type { Metadata, Recorded } from '../domain/events.ts';
+import type { Message } from '../domain/kernel/decider.ts';
+
+/** An event that is not stored yet. `id` is a UUID; the log knows a repeated append by it. */
+export type NewEvent = Message & { readonly id: string; readonly metadata: Metadata };
+
+/** A whole stream in order, and the revision an append has to expect. `none`: the stream does not exist. */
+export type Loaded = { readonly events: readonly Recorded[]; readonly revision: bigint | 'none' };
+
+export type SubscribeOptions = {
+  /** Exclusive: the first event is the one after this position. */
+  readonly from: bigint | 'start' | 'end';
+  readonly streamPrefixes: readonly string[];
+  readonly signal: AbortSignal;
+};
+
+/**
+ * What a subscription yields. `checkpoint` says that nothing that matches lies at or before the position: a reader may
+ * store it. `caughtUp` says that everything stored when the subscription asked has been yielded.
+ */
+export type Delivery =
+  | { readonly kind: 'event'; readonly event: Recorded }
+  | { readonly kind: 'checkpoint'; readonly position: bigint }
+  | { readonly kind: 'caughtUp' };
+
+export type EventStore = {
+  load(stream: string): Promise<Loaded>;
+  /**
+   * All of the events or none, durable when it resolves. `position` is that of the last event.
+   * Rejects with WrongRevision when the stream is not at `expected`.
+   */
+  append(
+    stream: string,
+    events: readonly NewEvent[],
+    expected: bigint | 'none',
+  ): Promise<{ position: bigint }>;
+  /**
+   * Everything after `from`, then whatever comes, until the signal aborts. A slow reader is waited for. A connection
+   * that breaks is opened again behind the last event yielded, so no event is lost or repeated.
+   */
+  subscribe(options: SubscribeOptions): AsyncIterable<Delivery>;
+  /** The position of the newest event of the log, 0n when it is empty. Also the cheapest way to ask whether it answers. */
+  head(): Promise<bigint>;
+};
+
+/** Somebody else wrote to the stream first. */
+export class WrongRevision extends Error {
+  override readonly name = 'WrongRevision';
+}
+
+/** The log cannot be reached, or cannot store just now (its disk is full). The caller may repeat the same append. */
+export class LogUnavailable extends Error {
+  override readonly name = 'LogUnavailable';
+}
