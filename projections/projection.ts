@@ -21,7 +21,9 @@ export type Op =
       readonly by: { readonly [column: string]: number };
     }
   /** The row is gone. */
-  | { readonly op: 'drop'; readonly table: string; readonly key: Row };
+  | { readonly op: 'drop'; readonly table: string; readonly key: Row }
+  /** Every row is gone whose key begins with these columns: a set that is about to be said anew. */
+  | { readonly op: 'dropAll'; readonly table: string; readonly where: Row };
 
 export const put = (table: string, row: Row): Op => ({ op: 'put', table, row });
 export const patch = (table: string, key: Row, set: Row): Op => ({ op: 'patch', table, key, set });
@@ -32,6 +34,7 @@ export const add = (table: string, key: Row, by: { readonly [column: string]: nu
   by,
 });
 export const drop = (table: string, key: Row): Op => ({ op: 'drop', table, key });
+export const dropAll = (table: string, where: Row): Op => ({ op: 'dropAll', table, where });
 
 export type Projection = {
   /** Name and version name the checkpoint: raise the version and the tables are made and filled anew from the first event. */

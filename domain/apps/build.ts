@@ -32,7 +32,7 @@ export type BuildEvent =
       type: 'BuildRequested';
       data: { buildId: string; cause: 'ingested' | 'retry' | 'manual'; at: string } & BuildSpec;
     }
-  | { type: 'BuildStarted'; data: { buildId: string; attempt: number; at: string } }
+  | { type: 'BuildStarted'; data: { buildId: string; appId: string; attempt: number; at: string } }
   | {
       type: 'BuildSucceeded';
       data: { buildId: string; attempt: number; durationMs: number; log: LogSize; at: string } & BuiltImage;
@@ -41,7 +41,7 @@ export type BuildEvent =
       type: 'BuildFailed';
       data: { buildId: string; attempt: number; durationMs: number; log: LogSize; at: string } & BuildFailure;
     }
-  | { type: 'BuildCancelled'; data: { buildId: string; at: string } };
+  | { type: 'BuildCancelled'; data: { buildId: string; appId: string; at: string } };
 
 export type BuildCommand =
   | { type: 'RequestBuild'; data: Extract<BuildEvent, { type: 'BuildRequested' }>['data'] }
@@ -99,25 +99,26 @@ export const build: Decider<BuildState, BuildCommand, BuildEvent> = {
       // The id is derived from its cause, so a second request is the same one, delivered twice.
       return state.status === 'absent' ? [{ type: 'BuildRequested', data: command.data }] : [];
     }
-    if (state.status === 'absent') throw new Refusal('not-found', { buildId });
+    if (state.spec === null) throw new Refusal('not-found', { buildId });
+    const { appId } = state.spec;
 
     switch (command.type) {
       case 'StartBuild':
         if (state.status === 'finished') throw new Refusal('build/already-finished', { buildId });
-        return [{ type: 'BuildStarted', data: { buildId, attempt: state.attempt + 1, at } }];
+        return [{ type: 'BuildStarted', data: { buildId, appId, attempt: state.attempt + 1, at } }];
       case 'FinishBuild': {
         const { attempt, durationMs, log, result } = command.data;
         if (state.status === 'finished') throw new Refusal('build/already-finished', { buildId });
         if (state.status === 'queued') throw new Refusal('build/not-started', { buildId });
         if (attempt !== state.attempt) throw new Refusal('build/stale-attempt', { buildId, attempt });
-        const common = { buildId, attempt, durationMs, log, at };
+        const common = { buildId, appId, attempt, durationMs, log, at };
         return 'image' in result
           ? [{ type: 'BuildSucceeded', data: { ...common, ...result } }]
           : [{ type: 'BuildFailed', data: { ...common, ...result } }];
       }
       case 'CancelBuild':
         if (state.status === 'finished') throw new Refusal('build/already-finished', { buildId });
-        return [{ type: 'BuildCancelled', data: { buildId, at } }];
+        return [{ type: 'BuildCancelled', data: { buildId, appId, at } }];
       default:
         return unreachable(command);
     }

@@ -26,40 +26,45 @@ export type LaunchSpec = {
   expiresAt: string;
 };
 
+type OfLaunch = { launchId: string; appId: string; at: string };
+/** A worker knows a launch by its id alone; the decider adds whose it is. */
+type Unowned<T> = Omit<T, 'appId'>;
+type Started = OfLaunch & { containerId: string; hostPort: number; port: number };
+type Running = OfLaunch & { startedInMs: number };
+type Failed = OfLaunch & { reason: string; exitCode: number | null; lastLines: string[] };
+
 export type LaunchEvent =
   | { type: 'LaunchRequested'; data: { launchId: string; at: string } & LaunchSpec }
-  | { type: 'LaunchStarting'; data: { launchId: string; containerId: string; hostPort: number; at: string } }
-  | { type: 'LaunchRunning'; data: { launchId: string; startedInMs: number; at: string } }
-  | { type: 'LaunchStopping'; data: { launchId: string; reason: 'stopped' | 'expired'; at: string } }
-  | { type: 'LaunchStopped'; data: { launchId: string; at: string } }
-  | { type: 'LaunchExpired'; data: { launchId: string; at: string } }
-  | {
-      type: 'LaunchFailed';
-      data: { launchId: string; reason: string; exitCode: number | null; lastLines: string[]; at: string };
-    };
+  | { type: 'LaunchStarting'; data: Started }
+  | { type: 'LaunchRunning'; data: Running }
+  | { type: 'LaunchStopping'; data: OfLaunch & { reason: 'stopped' | 'expired' } }
+  | { type: 'LaunchStopped'; data: OfLaunch }
+  | { type: 'LaunchExpired'; data: OfLaunch }
+  | { type: 'LaunchFailed'; data: Failed };
 
 export type LaunchCommand =
-  | { type: 'RequestLaunch'; data: Extract<LaunchEvent, { type: 'LaunchRequested' }>['data'] }
-  | { type: 'StartLaunch'; data: Extract<LaunchEvent, { type: 'LaunchStarting' }>['data'] }
-  | { type: 'MarkLaunchRunning'; data: Extract<LaunchEvent, { type: 'LaunchRunning' }>['data'] }
+  | { type: 'RequestLaunch'; data: { launchId: string; at: string } & LaunchSpec }
+  | { type: 'StartLaunch'; data: Unowned<Started> }
+  | { type: 'MarkLaunchRunning'; data: Unowned<Running> }
   | { type: 'StopLaunch'; data: { launchId: string; reason: 'stopped' | 'expired'; at: string } }
   | { type: 'ConfirmLaunchRemoved'; data: { launchId: string; at: string } }
-  | { type: 'FailLaunch'; data: Extract<LaunchEvent, { type: 'LaunchFailed' }>['data'] };
+  | { type: 'FailLaunch'; data: Unowned<Failed> };
 
 export type LaunchState = {
   readonly status: 'absent' | 'requested' | 'starting' | 'running' | 'stopping' | 'ended';
+  readonly appId: string | null;
   readonly containerId: string | null;
   readonly stopReason: 'stopped' | 'expired' | null;
 };
 
 export const launch: Decider<LaunchState, LaunchCommand, LaunchEvent> = {
   category: 'apps.launch',
-  initialState: { status: 'absent', containerId: null, stopReason: null },
+  initialState: { status: 'absent', appId: null, containerId: null, stopReason: null },
 
   evolve(state, event) {
     switch (event.type) {
       case 'LaunchRequested':
-        return { ...state, status: 'requested' };
+        return { ...state, status: 'requested', appId: event.data.appId };
       case 'LaunchStarting':
         return { ...state, status: 'starting', containerId: event.data.containerId };
       case 'LaunchRunning':
@@ -81,34 +86,35 @@ export const launch: Decider<LaunchState, LaunchCommand, LaunchEvent> = {
       if (state.status !== 'absent') throw new Refusal('already-exists', { launchId });
       return [{ type: 'LaunchRequested', data: command.data }];
     }
-    if (state.status === 'absent') throw new Refusal('not-found', { launchId });
+    const { appId } = state;
+    if (appId === null) throw new Refusal('not-found', { launchId });
 
     switch (command.type) {
       case 'StartLaunch':
         // The container is found again by its label, so a second start reports the same one.
         if (state.status === 'starting' && state.containerId === command.data.containerId) return [];
         if (state.status === 'requested' || state.status === 'starting') {
-          return [{ type: 'LaunchStarting', data: command.data }];
+          return [{ type: 'LaunchStarting', data: { ...command.data, appId } }];
         }
         throw new Refusal('launch/not-starting', { launchId, status: state.status });
       case 'MarkLaunchRunning':
         if (state.status === 'running') return [];
         if (state.status !== 'starting')
           throw new Refusal('launch/not-starting', { launchId, status: state.status });
-        return [{ type: 'LaunchRunning', data: command.data }];
+        return [{ type: 'LaunchRunning', data: { ...command.data, appId } }];
       case 'StopLaunch':
         if (state.status === 'ended') throw new Refusal('launch/already-ended', { launchId });
         if (state.status === 'stopping') return [];
-        return [{ type: 'LaunchStopping', data: { launchId, reason: command.data.reason, at } }];
+        return [{ type: 'LaunchStopping', data: { launchId, appId, reason: command.data.reason, at } }];
       case 'ConfirmLaunchRemoved':
         if (state.status !== 'stopping') return [];
         return state.stopReason === 'expired'
-          ? [{ type: 'LaunchExpired', data: { launchId, at } }]
-          : [{ type: 'LaunchStopped', data: { launchId, at } }];
+          ? [{ type: 'LaunchExpired', data: { launchId, appId, at } }]
+          : [{ type: 'LaunchStopped', data: { launchId, appId, at } }];
       case 'FailLaunch':
         return state.status === 'ended' || state.status === 'stopping'
           ? []
-          : [{ type: 'LaunchFailed', data: command.data }];
+          : [{ type: 'LaunchFailed', data: { ...command.data, appId } }];
       default:
         return unreachable(command);
     }
