@@ -16,13 +16,16 @@ export type SubscribeOptions = {
 };
 
 /**
- * What a subscription yields. `checkpoint` says that nothing that matches lies at or before the position: a reader may
- * store it. `caughtUp` says that everything stored when the subscription asked has been yielded.
+ * What a subscription yields: events in the order of the log, and how far the reader is. Nothing that matches lies at or
+ * before `position` that is not in this batch or an earlier one, so a reader may store it as its checkpoint.
  */
-export type Delivery =
-  | { readonly kind: 'event'; readonly event: Recorded }
-  | { readonly kind: 'checkpoint'; readonly position: bigint }
-  | { readonly kind: 'caughtUp' };
+export type Batch = {
+  readonly events: readonly Recorded[];
+  /** Null while nothing is known yet: the subscription began at the start or end, and nothing has come. */
+  readonly position: bigint | null;
+  /** Everything that was stored when the subscription asked has been yielded; what follows is live. */
+  readonly caughtUp: boolean;
+};
 
 export type EventStore = {
   load(stream: string): Promise<Loaded>;
@@ -39,9 +42,7 @@ export type EventStore = {
    * Everything after `from`, then whatever comes, until the signal aborts. A slow reader is waited for. A connection
    * that breaks is opened again behind the last event yielded, so no event is lost or repeated.
    */
-  subscribe(options: SubscribeOptions): AsyncIterable<Delivery>;
-  /** The position of the newest event of the log, 0n when it is empty. Also the cheapest way to ask whether it answers. */
-  head(): Promise<bigint>;
+  subscribe(options: SubscribeOptions): AsyncIterable<Batch>;
 };
 
 /** Somebody else wrote to the stream first. */

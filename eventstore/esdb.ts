@@ -1,0 +1,200 @@
+/** The event log behind EventStoreDB's own client. The only file that knows it, so a successor changes one file. */
+import {
+  type AllStreamSubscription,
+  END,
+  EventStoreDBClient,
+  jsonEvent,
+  NO_STREAM,
+  type ResolvedEvent,
+  START,
+  StreamNotFoundError,
+  streamNameFilter,
+  TimeoutError,
+  UnavailableError,
+  WrongExpectedVersionError,
+} from '@eventstore/db-client';
+import type { Metadata, Recorded } from '../domain/events.ts';
+import type { Message } from '../domain/kernel/decider.ts';
+import {
+  type Batch,
+  type EventStore,
+  LogUnavailable,
+  type SubscribeOptions,
+  WrongRevision,
+} from './store.ts';
+import { upcast } from './upcast.ts';
+
+const batchEventsMax = 2_000;
+const bufferedEventsMax = 4_000;
+const retryMsMin = 50;
+const retryMsMax = 2_000;
+/** A filtered subscription reports how far it is after this many times 32 events that did not match. */
+const checkpointInterval = 32;
+
+/** Opens a client for a connection string, `esdb://host:port?tls=false`. Nothing is connected until it is used. */
+export function openLog(connectionString: string): { store: EventStore; close(): Promise<void> } {
+  const client = EventStoreDBClient.connectionString(connectionString);
+  return { store: esdbStore(client), close: () => client.dispose() };
+}
+
+export function esdbStore(client: EventStoreDBClient): EventStore {
+  return {
+    async load(stream) {
+      const events: Recorded[] = [];
+      try {
+        for await (const resolved of client.readStream(stream)) {
+          const event = recorded(resolved);
+          if (event !== undefined) events.push(event);
+        }
+      } catch (error) {
+        if (!(error instanceof StreamNotFoundError)) throw unavailable(error);
+      }
+      return { events, revision: events.at(-1)?.revision ?? 'none' };
+    },
+
+    async append(stream, events, expected) {
+      const expectedRevision = expected === 'none' ? NO_STREAM : expected;
+      const proposed = events.map(event => jsonEvent(event));
+      try {
+        const { position } = await client.appendToStream(stream, proposed, { expectedRevision });
+        if (position === undefined) throw new Error('the log answered an append without a position');
+        return { position: position.commit };
+      } catch (error) {
+        if (error instanceof WrongExpectedVersionError) throw new WrongRevision(stream, { cause: error });
+        throw unavailable(error);
+      }
+    },
+
+    subscribe: options => follow(client, options),
+  };
+}
+
+/** One subscription after another, each behind the last batch, until the signal aborts. */
+async function* follow(client: EventStoreDBClient, options: SubscribeOptions): AsyncIterable<Batch> {
+  const { signal } = options;
+  let from = options.from;
+  let retryMs = retryMsMin;
+  while (!signal.aborted) {
+    try {
+      for await (const batch of subscribeOnce(client, { ...options, from })) {
+        if (batch.position !== null) from = batch.position;
+        retryMs = retryMsMin;
+        yield batch;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isWeather(error)) throw error;
+      await pause(retryMs, signal);
+      retryMs = Math.min(retryMs * 2, retryMsMax);
+    }
+  }
+}
+
+type Marker = { readonly marker: 'caughtUp' } | { readonly marker: 'checkpoint'; readonly position: bigint };
+
+async function* subscribeOnce(client: EventStoreDBClient, options: SubscribeOptions): AsyncIterable<Batch> {
+  const { from, signal, streamPrefixes } = options;
+  const fromPosition = from === 'start' ? START : from === 'end' ? END : { commit: from, prepare: from };
+  const mark = (subscription: AllStreamSubscription, marker: Marker) => void subscription.push(marker);
+  const subscription = client.subscribeToAll(
+    {
+      fromPosition,
+      filter: streamNameFilter({
+        prefixes: [...streamPrefixes],
+        checkpointInterval,
+        // Pushed among the events, so that it is read only after those before it.
+        checkpointReached: (self, position) =>
+          mark(self, { marker: 'checkpoint', position: position.commit }),
+      }),
+    },
+    { highWaterMark: bufferedEventsMax },
+  );
+  subscription.on('caughtUp', () => mark(subscription, { marker: 'caughtUp' }));
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  subscription.on('error', failed.reject);
+  subscription.once('end', () => failed.reject(new LogUnavailable('the log ended the subscription')));
+  const aborted = new Promise<void>(resolve => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  let position = typeof from === 'bigint' ? from : null;
+  try {
+    while (!signal.aborted) {
+      const batch = take(subscription, position);
+      if (batch === undefined) {
+        const readable = Promise.withResolvers<void>();
+        subscription.once('readable', readable.resolve);
+        // Something may have come between the look and the listening.
+        if (subscription.readableLength > 0) readable.resolve();
+        await Promise.race([readable.promise, failed.promise, aborted]);
+        subscription.off('readable', readable.resolve);
+        continue;
+      }
+      position = batch.position;
+      yield batch;
+    }
+  } finally {
+    await subscription.unsubscribe().catch(() => undefined);
+  }
+}
+
+/** What has come since the last look, at most `batchEventsMax` events; undefined when nothing has. */
+function take(subscription: AllStreamSubscription, before: bigint | null): Batch | undefined {
+  const events: Recorded[] = [];
+  let position = before;
+  let caughtUp = false;
+  let seen = false;
+  while (events.length < batchEventsMax) {
+    const next = subscription.read() as ResolvedEvent | Marker | null;
+    if (next === null) break;
+    seen = true;
+    if ('marker' in next) {
+      if (next.marker === 'caughtUp') caughtUp = true;
+      else if (position === null || next.position > position) position = next.position;
+      continue;
+    }
+    const event = recorded(next);
+    if (event === undefined) continue;
+    events.push(event);
+    position = event.position;
+  }
+  return seen ? { events, position, caughtUp } : undefined;
+}
+
+function recorded({ event }: ResolvedEvent): Recorded | undefined {
+  if (event === undefined || !event.isJson) return undefined;
+  const created = event.created instanceof Date ? event.created : new Date(Number(event.created) / 10_000);
+  return {
+    type: event.type,
+    data: upcast(event.type, event.data as Message['data']),
+    id: event.id,
+    stream: event.streamId,
+    revision: event.revision,
+    position: event.position?.commit ?? 0n,
+    created: created.toISOString(),
+    metadata: event.metadata as Metadata,
+  } as Recorded;
+}
+
+/** Failures of the connection or the server's moment, after which the same call may succeed. */
+function isWeather(error: unknown): boolean {
+  if (error instanceof LogUnavailable || error instanceof UnavailableError || error instanceof TimeoutError)
+    return true;
+  const code = (error as { code?: unknown }).code;
+  // gRPC: CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL (a broken HTTP/2 session), UNAVAILABLE.
+  return typeof code === 'number'
+    ? [1, 4, 8, 10, 13, 14].includes(code)
+    : /unavailable|cancelled|deadline/i.test(String(code));
+}
+
+function unavailable(error: unknown): unknown {
+  return isWeather(error) ? new LogUnavailable('The event log does not answer', { cause: error }) : error;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => [clearTimeout(timer), resolve()], { once: true });
+  });
+}

@@ -1,0 +1,73 @@
+/**
+ * Merged operations as SQL. Rows travel as one JSON array a statement; `json_populate_recordset` gives them the types of the
+ * table, so a projection declares its columns once, in createTables.
+ */
+import type { Knex } from 'knex';
+import type { Step } from './merge.ts';
+import type { Projection, Row } from './projection.ts';
+
+/** Runs the steps in order inside the caller's transaction. One statement for each kind and set of columns. */
+export async function applySteps(
+  tx: Knex,
+  tables: Projection['tables'],
+  steps: readonly Step[],
+): Promise<void> {
+  for (const step of steps) {
+    const keys = tables[step.table] ?? [];
+    for (const rows of byColumns(step.deleteWhere)) await remove(tx, step.table, rows);
+    for (const rows of byColumns(step.deleteKeys)) await remove(tx, step.table, rows);
+    for (const rows of byColumns(step.puts))
+      await upsert(tx, step.table, keys, rows, column => `excluded.${column}`);
+    for (const rows of byColumns(step.patches.map(({ key, set }) => ({ ...set, ...key })))) {
+      await update(tx, step.table, keys, rows);
+    }
+    for (const rows of byColumns(step.adds.map(({ key, by }) => ({ ...by, ...key })))) {
+      await upsert(tx, step.table, keys, rows, column => `t.${column} + excluded.${column}`);
+    }
+  }
+}
+
+/** Rows that name the same columns, together. */
+function byColumns(rows: readonly Row[]): Iterable<readonly Row[]> {
+  return Map.groupBy(rows, row => Object.keys(row).sort().join()).values();
+}
+
+const columnsOf = (rows: readonly Row[]) => Object.keys(rows[0] ?? {}).sort();
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const source = (table: string) => `json_populate_recordset(null::${quoted(table)}, ?::json)`;
+
+async function upsert(
+  tx: Knex,
+  table: string,
+  keys: readonly string[],
+  rows: readonly Row[],
+  valueFor: (column: string) => string,
+): Promise<void> {
+  const columns = columnsOf(rows);
+  const values = columns.filter(column => !keys.includes(column));
+  const list = columns.map(quoted).join(', ');
+  const sets = values.map(column => `${quoted(column)} = ${valueFor(quoted(column))}`);
+  const conflict = sets.length === 0 ? 'nothing' : `update set ${sets.join(', ')}`;
+  await tx.raw(
+    `insert into ${quoted(table)} as t (${list}) select ${list} from ${source(table)}
+     on conflict (${keys.map(quoted).join(', ')}) do ${conflict}`,
+    [JSON.stringify(rows)],
+  );
+}
+
+async function update(tx: Knex, table: string, keys: readonly string[], rows: readonly Row[]): Promise<void> {
+  const values = columnsOf(rows).filter(column => !keys.includes(column));
+  const sets = values.map(column => `${quoted(column)} = v.${quoted(column)}`);
+  const joins = keys.map(column => `t.${quoted(column)} = v.${quoted(column)}`);
+  await tx.raw(
+    `update ${quoted(table)} as t set ${sets.join(', ')} from ${source(table)} as v where ${joins.join(' and ')}`,
+    [JSON.stringify(rows)],
+  );
+}
+
+async function remove(tx: Knex, table: string, rows: readonly Row[]): Promise<void> {
+  const joins = columnsOf(rows).map(column => `t.${quoted(column)} = v.${quoted(column)}`);
+  await tx.raw(`delete from ${quoted(table)} as t using ${source(table)} as v where ${joins.join(' and ')}`, [
+    JSON.stringify(rows),
+  ]);
+}

@@ -1,0 +1,73 @@
+/** Every event of an app, its ingestions, builds and launches, in the order of the log. */
+import type { EventType, Recorded } from '../../domain/events.ts';
+import { type Op, type Projection, put } from '../projection.ts';
+
+const table = 'apps_history';
+
+function remember(event: Recorded): readonly Op[] {
+  const { metadata } = event;
+  return [
+    put(table, {
+      app_id: event.data.appId,
+      position: event.position.toString(),
+      event_id: event.id,
+      type: event.type,
+      stream: event.stream,
+      at: event.created,
+      actor: metadata.actor,
+      correlation_id: metadata.correlationId,
+      causation_id: metadata.causationId,
+      data: event.data,
+    }),
+  ];
+}
+
+/** A new type of event of the apps context is added here, or the compiler says so. */
+const on: { readonly [T in EventType]: (event: Recorded) => readonly Op[] } = {
+  RepositoryRegistered: remember,
+  RepositoryChanged: remember,
+  RepositoryTagged: remember,
+  RepositoryUntagged: remember,
+  RepositoryReleased: remember,
+  RepositoryArchived: remember,
+  IngestionQueued: remember,
+  IngestionDeferred: remember,
+  IngestionStarted: remember,
+  IngestionAttemptFailed: remember,
+  IngestionFailed: remember,
+  IngestionSucceeded: remember,
+  IngestionCancelled: remember,
+  BuildRequested: remember,
+  BuildStarted: remember,
+  BuildSucceeded: remember,
+  BuildFailed: remember,
+  BuildCancelled: remember,
+  LaunchRequested: remember,
+  LaunchStarting: remember,
+  LaunchRunning: remember,
+  LaunchStopping: remember,
+  LaunchStopped: remember,
+  LaunchExpired: remember,
+  LaunchFailed: remember,
+};
+
+export const history: Projection = {
+  name: table,
+  version: 1,
+  tables: { [table]: ['app_id', 'position'] },
+  createTables: schema =>
+    schema.createTable(table, t => {
+      t.text('app_id').notNullable();
+      t.bigInteger('position').notNullable();
+      t.primary(['app_id', 'position']);
+      t.text('event_id').notNullable();
+      t.text('type').notNullable();
+      t.text('stream').notNullable();
+      t.timestamp('at').notNullable();
+      t.text('actor').notNullable();
+      t.text('correlation_id').notNullable();
+      t.text('causation_id').notNullable();
+      t.jsonb('data').notNullable();
+    }),
+  on: on as Projection['on'],
+};
