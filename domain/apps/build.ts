@@ -27,6 +27,15 @@ export type BuildFailure = { reason: string; step: number | null; instruction: s
 /** How much was logged. The lines themselves are in the log store under the build's id. */
 export type LogSize = { lines: number; bytes: number; truncated: boolean };
 
+type Ended = {
+  buildId: string;
+  appId: string;
+  attempt: number;
+  durationMs: number;
+  log: LogSize;
+  at: string;
+};
+
 export type BuildEvent =
   | {
       type: 'BuildRequested';
@@ -35,11 +44,11 @@ export type BuildEvent =
   | { type: 'BuildStarted'; data: { buildId: string; appId: string; attempt: number; at: string } }
   | {
       type: 'BuildSucceeded';
-      data: { buildId: string; attempt: number; durationMs: number; log: LogSize; at: string } & BuiltImage;
+      data: Ended & BuiltImage;
     }
   | {
       type: 'BuildFailed';
-      data: { buildId: string; attempt: number; durationMs: number; log: LogSize; at: string } & BuildFailure;
+      data: Ended & BuildFailure;
     }
   | { type: 'BuildCancelled'; data: { buildId: string; appId: string; at: string } };
 
