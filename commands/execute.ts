@@ -1,0 +1,71 @@
+/** Load, fold, decide, append: the only place where history is made. */
+import { randomUUID } from 'node:crypto';
+import type { Metadata, Recorded } from '../domain/events.ts';
+import { type Decider, fold, type Message } from '../domain/kernel/decider.ts';
+import { type EventStore, LogUnavailable, WrongRevision } from '../eventstore/store.ts';
+
+const decisionsMax = 5;
+const appendsMax = 3;
+
+export type Executed<State> = {
+  /** Of the last event of the stream, also when nothing new happened. Null: the stream has none. */
+  readonly position: bigint | null;
+  /** Whether events were appended by this call. */
+  readonly changed: boolean;
+  /** After the decision. */
+  readonly state: State;
+};
+
+/**
+ * Decides the command on the stream `${category}-${id}` and appends what comes out at exactly the revision it was decided on.
+ * A lost race is decided afresh, at most `decisionsMax` times; an append whose answer was lost is repeated with the same
+ * event ids, which the log recognises. Rejects with Refusal, WrongRevision or LogUnavailable; then nothing was stored
+ * (LogUnavailable: or it was, and the same command will find it).
+ */
+export async function execute<State, Command extends Message, Event extends Message>(
+  store: EventStore,
+  decider: Decider<State, Command, Event>,
+  id: string,
+  command: Command,
+  metadata: Metadata,
+): Promise<Executed<State>> {
+  const stream = `${decider.category}-${id}`;
+  for (let decision = 1; ; decision += 1) {
+    const { events, revision } = await store.load(stream);
+    const state = fold(decider, events as readonly unknown[] as Event[]);
+    const decided = decider.decide(command, state);
+    if (decided.length === 0) return { position: events.at(-1)?.position ?? null, changed: false, state };
+    const recorded = decided.map(event => ({ ...event, id: randomUUID(), metadata }));
+    try {
+      const { position } = await appendSurely(store, stream, recorded, revision);
+      return { position, changed: true, state: decided.reduce((before, event) => decider.evolve(before, event), state) };
+    } catch (error) {
+      if (!(error instanceof WrongRevision) || decision === decisionsMax) throw error;
+    }
+  }
+}
+
+async function appendSurely(
+  store: EventStore,
+  stream: string,
+  events: Parameters<EventStore['append']>[1],
+  expected: bigint | 'none',
+): Promise<{ position: bigint }> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await store.append(stream, events, expected);
+    } catch (error) {
+      if (!(error instanceof LogUnavailable) || attempt === appendsMax) throw error;
+    }
+  }
+}
+
+/** The present state of one aggregate, for a decision about another one. Null where it has no events. */
+export async function stateOf<State, Event extends Message>(
+  store: EventStore,
+  decider: { category: string; initialState: State; evolve(state: State, event: Event): State },
+  id: string,
+): Promise<{ state: State; events: readonly Recorded[] } | null> {
+  const { events } = await store.load(`${decider.category}-${id}`);
+  return events.length === 0 ? null : { state: fold(decider, events as readonly unknown[] as Event[]), events };
+}
