@@ -54,7 +54,7 @@ export function tokenOf(headers: FastifyRequest['headers']): string | undefined 
 
 /** Every route of the app names its scope, and a request without it is refused before its body is read. */
 export function requireScopes(app: FastifyInstance, tokens: readonly KnownToken[]): void {
-  app.decorateRequest('identity', { getter: () => anonymous, setter: undefined } as never);
+  app.decorateRequest('identity');
   app.addHook('onRoute', route => {
     if (route.config?.scope === undefined) throw new Error(`${route.method} ${route.url} names no scope`);
   });
@@ -68,7 +68,7 @@ export function requireScopes(app: FastifyInstance, tokens: readonly KnownToken[
       if (scope !== 'public') throw new Problem(401, 'unauthorized', why, { extra: { scope } });
     }
     const known = identity ?? anonymous;
-    Object.defineProperty(request, 'identity', { value: known, configurable: true });
+    request.identity = known;
     if (!allows(known, scope)) {
       throw new Problem(403, 'forbidden', `This needs the scope ${scope}`, { extra: { scope } });
     }
