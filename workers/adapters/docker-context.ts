@@ -1,0 +1,99 @@
+/**
+ * The context of a build as a tar stream, in the order and with the omissions of the `docker` command:
+ * .dockerignore is honoured, owner and times play no part. Git's own folder stays behind, because its
+ * configuration may hold the credentials of the clone.
+ */
+import { lstat, open, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pack } from 'tar-fs';
+import { type IgnoreRules, readDockerignore } from './docker-ignore.ts';
+import { BuildFailure } from './docker-types.ts';
+
+const entriesMax = 200_000;
+const dockerignoreBytesMax = 64 * 1024;
+const dockerfileBytesMax = 1024 * 1024;
+
+/**
+ * Looks through `directory` and streams what the build may see of it. Symbolic links are sent as links and
+ * never followed. Throws BuildFailure where the context is too large or the Dockerfile is missing.
+ */
+export async function packContext(
+  directory: string,
+  dockerfilePath: string,
+  contextBytesMax: number,
+  signal: AbortSignal,
+): Promise<Readable> {
+  await requireDockerfile(directory, dockerfilePath);
+  const rules = await readRules(directory);
+  const kept = await walk(directory, rules, [dockerfilePath, '.dockerignore'], contextBytesMax, signal);
+  return pack(directory, {
+    ignore: file => !kept.has(path.relative(directory, file)),
+    map: header => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) }),
+    sort: true,
+    umask: 0,
+  });
+}
+
+async function requireDockerfile(directory: string, dockerfilePath: string): Promise<void> {
+  const inside = path.relative(directory, path.resolve(directory, dockerfilePath));
+  if (inside.startsWith('..') || path.isAbsolute(inside)) {
+    throw new BuildFailure(`${dockerfilePath} is outside the repository`);
+  }
+  const stat = await lstat(path.join(directory, inside)).catch(() => undefined);
+  if (stat === undefined) throw new BuildFailure(`There is no ${dockerfilePath} at this commit`);
+  if (!stat.isFile()) throw new BuildFailure(`${dockerfilePath} is not a plain file`);
+  if (stat.size > dockerfileBytesMax) throw new BuildFailure(`${dockerfilePath} is larger than 1 MiB`);
+}
+
+async function readRules(directory: string): Promise<IgnoreRules> {
+  const file = path.join(directory, '.dockerignore');
+  const stat = await lstat(file).catch(() => undefined);
+  if (stat === undefined || !stat.isFile()) return readDockerignore('');
+  if (stat.size > dockerignoreBytesMax) throw new BuildFailure('.dockerignore is larger than 64 KiB');
+  await using handle = await open(file);
+  try {
+    return readDockerignore(await handle.readFile('utf8'));
+  } catch (error) {
+    if (error instanceof RangeError) throw new BuildFailure(error.message);
+    throw error;
+  }
+}
+
+/** The relative paths of all that is sent. Folders count too, where something in them does. */
+async function walk(
+  directory: string,
+  rules: IgnoreRules,
+  always: readonly string[],
+  contextBytesMax: number,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const kept = new Set<string>();
+  const open = [''];
+  let bytes = 0;
+  for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
+    signal.throwIfAborted();
+    for (const entry of await readdir(path.join(directory, folder), { withFileTypes: true })) {
+      const file = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (file === '.git') continue;
+      const ignored = rules.ignores(file) && !always.includes(file);
+      if (entry.isDirectory()) {
+        const mayHoldKept = rules.hasExceptions || always.some(needed => needed.startsWith(`${file}/`));
+        if (!ignored || mayHoldKept) open.push(file);
+        if (!ignored) keep(kept, file);
+      } else if (!ignored && (entry.isFile() || entry.isSymbolicLink())) {
+        bytes += (await lstat(path.join(directory, file))).size;
+        keep(kept, file);
+      }
+      if (bytes > contextBytesMax || kept.size > entriesMax) {
+        const limit = `${Math.round(contextBytesMax / 1024 / 1024)} MiB or ${entriesMax} files`;
+        throw new BuildFailure(`The build context is larger than ${limit}: leave out more by .dockerignore`);
+      }
+    }
+  }
+  return kept;
+}
+
+function keep(kept: Set<string>, file: string): void {
+  for (let name = file; name !== '.' && !kept.has(name); name = path.posix.dirname(name)) kept.add(name);
+}

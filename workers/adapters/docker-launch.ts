@@ -1,0 +1,196 @@
+/**
+ * Launches: one confined container each. A container has the name of its launch, and the engine gives a name
+ * out once only, so that two workers with the same job end up with one container.
+ */
+import type Dockerode from 'dockerode';
+import { containerName, isStatus, lastLinesOf } from './docker-logs.ts';
+import {
+  type Engine,
+  type FoundLaunch,
+  LaunchFailure,
+  labelOf,
+  type StartContainerRequest,
+  type StartedContainer,
+} from './docker-types.ts';
+
+const launchIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** Published here and nowhere else; the way in is the preview proxy. */
+const publishAddress = '127.0.0.1';
+const networkName = 'apphub-launches';
+const stopGraceSeconds = 5;
+const logBytesMax = '10m';
+const logFilesMax = '2';
+const openFilesMax = 4_096;
+const reasonCharsMax = 500;
+
+export async function startContainer(
+  engine: Engine,
+  request: StartContainerRequest,
+): Promise<StartedContainer> {
+  const name = nameOf(request.launchId);
+  try {
+    const id = (await idOf(engine, name)) ?? (await createContainer(engine, request, name));
+    const container = engine.api.getContainer(id);
+    const { State: state } = await container.inspect();
+    // 304: somebody else started it in between.
+    if (state.Status === 'created') await container.start().catch(unless(304));
+    return await portOf(engine, request, container);
+  } catch (error) {
+    if (error instanceof LaunchFailure || !isStatus(error, 400, 404, 500)) throw error;
+    throw await startFailure(engine, request.launchId, error);
+  }
+}
+
+async function portOf(
+  engine: Engine,
+  { launchId, port }: StartContainerRequest,
+  container: Dockerode.Container,
+): Promise<StartedContainer> {
+  const { Id: containerId, NetworkSettings: network, State: state } = await container.inspect();
+  const hostPort = Number(network.Ports[`${port}/tcp`]?.[0]?.HostPort ?? 0);
+  if (state.Running && hostPort > 0) return { containerId, hostPort };
+  throw new LaunchFailure(endOf(state), {
+    exitCode: state.ExitCode,
+    lastLines: await lastLinesOf(engine, launchId),
+  });
+}
+
+/** How a container ended, in a sentence. */
+export function endOf(state: { ExitCode: number; OOMKilled: boolean; Error?: string }): string {
+  if (state.OOMKilled) return 'The app used more memory than it may and was killed';
+  if (state.Error) return state.Error.slice(0, reasonCharsMax);
+  return `The app ended by itself with exit code ${state.ExitCode}`;
+}
+
+/** Nothing else is left behind when a container cannot be started: a broken one would block its name. */
+async function startFailure(engine: Engine, launchId: string, error: unknown): Promise<LaunchFailure> {
+  const message = error instanceof Error ? error.message.trim() : String(error);
+  const missing = /no such image/i.test(message);
+  // A command that is not in the image, or not executable: the repository's fault, and for ever.
+  const command = /executable file not found|permission denied|no such file or directory|exec format/i.test(
+    message,
+  );
+  const reason = missing ? 'The image of this build is no longer there' : message.slice(0, reasonCharsMax);
+  const lastLines = await lastLinesOf(engine, launchId).catch(() => []);
+  await removeLaunch(engine, launchId);
+  return new LaunchFailure(reason, { lastLines, retryable: !missing && !command, cause: error });
+}
+
+async function idOf(engine: Engine, name: string): Promise<string | undefined> {
+  try {
+    return (await engine.api.getContainer(name).inspect()).Id;
+  } catch (error) {
+    if (isStatus(error, 404)) return undefined;
+    throw error;
+  }
+}
+
+async function createContainer(
+  engine: Engine,
+  request: StartContainerRequest,
+  name: string,
+): Promise<string> {
+  const network = await ensureNetwork(engine);
+  try {
+    return (await engine.api.createContainer(containerOptions(engine, request, name, network))).id;
+  } catch (error) {
+    const other = isStatus(error, 409) ? await idOf(engine, name) : undefined;
+    if (other === undefined) throw error;
+    return other;
+  }
+}
+
+function containerOptions(
+  engine: Engine,
+  request: StartContainerRequest,
+  name: string,
+  network: string,
+): Dockerode.ContainerCreateOptions {
+  const { port, memoryBytes } = request;
+  const given = request.env.map(({ key, value }) => `${key}=${value}`);
+  const hasPort = request.env.some(({ key }) => key === 'PORT');
+  return {
+    name,
+    Image: request.image,
+    Env: hasPort ? given : [`PORT=${port}`, ...given],
+    ExposedPorts: { [`${port}/tcp`]: {} },
+    Labels: {
+      ...request.labels,
+      [labelOf.instance]: engine.instance,
+      [labelOf.app]: request.appId,
+      [labelOf.build]: request.buildId,
+      [labelOf.launch]: request.launchId,
+    },
+    HostConfig: {
+      Memory: memoryBytes,
+      MemorySwap: memoryBytes,
+      NanoCpus: Math.round(request.cpus * 1e9),
+      PidsLimit: request.pidsMax,
+      Ulimits: [{ Name: 'nofile', Soft: openFilesMax, Hard: openFilesMax }],
+      Privileged: false,
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      IpcMode: 'private',
+      Init: true,
+      NetworkMode: network,
+      PortBindings: { [`${port}/tcp`]: [{ HostIp: publishAddress, HostPort: '' }] },
+      RestartPolicy: { Name: 'no' },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': logBytesMax, 'max-file': logFilesMax } },
+    },
+  };
+}
+
+/**
+ * One bridge for all launches, on which containers cannot talk to each other. One for each launch would end at
+ * about thirty: the engine has no more address ranges to give out by default.
+ */
+async function ensureNetwork(engine: Engine): Promise<string> {
+  const name = `${networkName}-${engine.instance}`;
+  try {
+    await engine.api.getNetwork(name).inspect();
+  } catch (error) {
+    if (!isStatus(error, 404)) throw error;
+    const options = {
+      Name: name,
+      Driver: 'bridge',
+      CheckDuplicate: true,
+      Options: { 'com.docker.network.bridge.enable_icc': 'false' },
+      Labels: { [labelOf.instance]: engine.instance },
+    };
+    await engine.api.createNetwork(options).catch(unless(409));
+  }
+  return name;
+}
+
+export async function removeLaunch(engine: Engine, launchId: string): Promise<void> {
+  const container = engine.api.getContainer(nameOf(launchId));
+  // 304: it had stopped before; 404: it is gone.
+  await container.stop({ t: stopGraceSeconds }).catch(unless(304, 404));
+  // 409: somebody else is removing it right now.
+  await container.remove({ force: true, v: true }).catch(unless(404, 409));
+}
+
+export async function listLaunches(engine: Engine): Promise<FoundLaunch[]> {
+  const label = [`${labelOf.instance}=${engine.instance}`, labelOf.launch];
+  const containers = await engine.api.listContainers({ all: true, filters: { label } });
+  return containers.map(({ Id: containerId, Labels: labels, State, Ports: ports }) => ({
+    launchId: labels[labelOf.launch] ?? '',
+    appId: labels[labelOf.app] ?? '',
+    buildId: labels[labelOf.build] ?? '',
+    containerId,
+    state: State === 'running' || State === 'created' ? State : 'ended',
+    hostPort: ports.find(({ PublicPort }) => PublicPort !== undefined)?.PublicPort ?? null,
+  }));
+}
+
+function nameOf(launchId: string): string {
+  if (!launchIdPattern.test(launchId)) throw new Error(`not the id of a launch: ${JSON.stringify(launchId)}`);
+  return containerName(launchId);
+}
+
+/** For `.catch`: these answers say that it is done already. */
+function unless(...statuses: number[]): (error: unknown) => void {
+  return error => {
+    if (!isStatus(error, ...statuses)) throw error;
+  };
+}

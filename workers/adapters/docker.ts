@@ -1,0 +1,80 @@
+/**
+ * The one door to the Docker engine: images are built and containers run behind it, and nowhere else.
+ *
+ * Every image, container and network made here carries labels that say what it was made for. After a crash
+ * the effect is found again by its label instead of being done twice.
+ */
+import Dockerode from 'dockerode';
+import type { Log } from '../../platform/log.ts';
+import { buildImage, findImage } from './docker-build.ts';
+import { listLaunches, removeLaunch, startContainer } from './docker-launch.ts';
+import { containerLogs, lastLinesOf, watchDeaths } from './docker-logs.ts';
+import { waitUntilReady } from './docker-ready.ts';
+import type { Docker, Engine, EngineAnswer } from './docker-types.ts';
+
+const pingMsMax = 2_000;
+const socketDefault = '/var/run/docker.sock';
+
+export type DockerOptions = {
+  /** As in DOCKER_HOST: `unix:///path` or `tcp://host:port`. */
+  readonly host?: string | undefined;
+  /** Whose containers these are, where several installations share one engine. */
+  readonly instance?: string | undefined;
+  readonly log: Log;
+};
+
+/** Opens the engine without asking it anything. A host that cannot be read throws at once. */
+export function openDocker({ host, instance = 'apphub', log }: DockerOptions): Docker {
+  const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
+  const engine: Engine = { api: new Dockerode(connectionOf(address)), instance, log };
+  return {
+    ping: () => ping(address),
+    buildImage: request => buildImage(engine, request),
+    findImage: (labels, tag) => findImage(engine, labels, tag),
+    startContainer: request => startContainer(engine, request),
+    waitUntilReady: request => waitUntilReady(engine, request),
+    removeLaunch: launchId => removeLaunch(engine, launchId),
+    listLaunches: () => listLaunches(engine),
+    containerLogs: (launchId, request) => containerLogs(engine, launchId, request),
+    lastLines: launchId => lastLinesOf(engine, launchId),
+    watchDeaths: signal => watchDeaths(engine, signal),
+  };
+}
+
+function connectionOf(address: string): Dockerode.DockerOptions {
+  if (address.startsWith('unix://')) return { socketPath: address.slice('unix://'.length) };
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url?.protocol !== 'tcp:' && url?.protocol !== 'http:') {
+    throw new Error(`DOCKER_HOST is unix:///path or tcp://host:port, not ${address}`);
+  }
+  return { protocol: 'http', host: url.hostname, port: url.port === '' ? 2375 : Number(url.port) };
+}
+
+async function ping(address: string): Promise<EngineAnswer> {
+  const before = performance.now();
+  try {
+    await new Dockerode({ ...connectionOf(address), timeout: pingMsMax }).ping();
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, reason: sentenceOf(error, address, performance.now() - before >= pingMsMax) };
+  }
+}
+
+function sentenceOf(error: unknown, address: string, late: boolean): string {
+  if (late) return `The Docker engine at ${address} did not answer within ${pingMsMax / 1000} s`;
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return `There is no Docker engine at ${address}`;
+    case 'EACCES':
+    case 'EPERM':
+      return `This user may not use the Docker engine at ${address}`;
+    case 'ECONNREFUSED':
+      return `Nothing answers at ${address}: the Docker engine is not running`;
+    case 'ENOTFOUND':
+    case 'EHOSTUNREACH':
+      return `The host of the Docker engine ${address} cannot be reached`;
+    default:
+      return `The Docker engine at ${address} does not work: ${error instanceof Error ? error.message : error}`;
+  }
+}

@@ -1,0 +1,17 @@
+/** The part of tar-fs that is used here; the package brings no types. */
+declare module 'tar-fs' {
+  import type { Readable } from 'node:stream';
+
+  type Header = { name: string; mode: number; mtime: Date; size: number; uid: number; gid: number };
+  export function pack(
+    directory: string,
+    options: {
+      /** Told the path joined to `directory`; a folder that is ignored is not entered. */
+      ignore?: (file: string) => boolean;
+      map?: (header: Header) => Header;
+      sort?: boolean;
+      strict?: boolean;
+      umask?: number;
+    },
+  ): Readable;
+}
