@@ -1,0 +1,106 @@
+/** The shapes the HTTP API answers with, as far as the command line shows them. Times are RFC 3339, positions decimal. */
+
+export type Tag = { key: string; value: string; source: string };
+
+export type App = {
+  id: string;
+  name: string;
+  description: string | null;
+  repoUrl: string;
+  ref: string | null;
+  dockerfilePath: string | null;
+  homepage: string | null;
+  owner: string | null;
+  tags: Tag[];
+  status: 'pending' | 'processing' | 'ready' | 'failed' | 'archived';
+  statusMessage: string | null;
+  commit: string | null;
+  branch: string | null;
+  previews: { kind: string; title: string | null; url: string }[];
+  ports: number[] | null;
+  build: Build | null;
+  launch: { running: number } | null;
+  createdAt: string;
+  updatedAt: string;
+  ingestedAt: string | null;
+};
+
+export type Ingestion = {
+  run: number;
+  cause: string;
+  status: string;
+  attempt: number;
+  attemptsMax: number;
+  durations: { cloneMs: number; inspectMs: number; storeMs: number } | null;
+  message: string | null;
+  queuedAt: string;
+  finishedAt: string | null;
+};
+
+export type Build = {
+  id: string;
+  appId: string;
+  commit: string;
+  cause: string;
+  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  attempt: number;
+  image: string | null;
+  imageId: string | null;
+  bytes: number | null;
+  failure: { reason: string; step: number | null; instruction: string | null } | null;
+  log: { lines: number; bytes: number; truncated: boolean } | null;
+  requestedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  durationMs: number | null;
+  waitingFor: string | null;
+};
+
+export type Launch = {
+  id: string;
+  appId: string;
+  buildId: string;
+  image: string;
+  status: 'requested' | 'starting' | 'running' | 'stopping' | 'stopped' | 'expired' | 'failed';
+  url: string;
+  env: { key: string; value: string }[];
+  resourceProfile: string;
+  port: number | null;
+  startedInMs: number | null;
+  failure: { reason: string; exitCode: number | null; lastLines: string[] } | null;
+  requestedAt: string;
+  runningAt: string | null;
+  endedAt: string | null;
+  expiresAt: string;
+  waitingFor: string | null;
+};
+
+/** An event as the stream sends it. The history names the id `eventId` and says no revision. */
+export type LogEvent = {
+  position: string;
+  id: string;
+  type: string;
+  stream: string;
+  revision?: string | number;
+  at: string;
+  actor: string;
+  correlationId: string;
+  causationId: string;
+  data: Record<string, unknown>;
+};
+
+export type HistoryEntry = Omit<LogEvent, 'id' | 'revision'> & { eventId: string };
+
+export type Frame =
+  | { kind: 'event'; event: LogEvent }
+  | { kind: 'caughtUp'; position: string | null }
+  | { kind: 'heartbeat'; position: string | null; at: string };
+
+export type Meta = {
+  total?: { count: number; exact: boolean };
+  nextCursor?: string | null;
+};
+
+export type One<T> = { data: T };
+export type Many<T> = { data: T[]; meta?: Meta };
+export type Written = { data: { id: string; position: string | null } };

@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+/** The `apphub` command: `apphub <noun> <verb>`. Finds the verb, runs it, and turns how it ended into an exit code. */
+import { exitOf, exits, linesOf, UsageError } from './exit.ts';
+import { type Noun, nounHelp, topHelp, verbHelp } from './help.ts';
+import { openOutput } from './output.ts';
+import { nearest } from './suggest.ts';
+
+const nouns: Readonly<Record<string, Noun>> = {
+  apps: {
+    summary: 'Register, find and look after apps',
+    load: async () => (await import('./apps.ts')).verbs,
+  },
+  builds: { summary: 'Images made of apps', load: async () => (await import('./builds.ts')).verbs },
+  launches: { summary: 'Running previews of apps', load: async () => (await import('./launches.ts')).verbs },
+  log: { summary: 'The event log itself', load: async () => (await import('./log.ts')).verbs },
+};
+
+/** Ctrl-C ends a command in order; a second one ends it at once. */
+const interrupted = new AbortController();
+
+async function main(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === 'start') return (await import('./start.ts')).start(rest);
+  process.once('SIGINT', () => {
+    process.once('SIGINT', () => process.exit(exits.interrupted));
+    interrupted.abort();
+  });
+  if (first === undefined || isHelp(first)) return help(rest);
+  if (first === '--version' || first === '-V') return version();
+  return runVerb(first, rest);
+}
+
+async function runVerb(nounName: string, [verbName, ...rest]: readonly string[]): Promise<number> {
+  const noun = own(nouns, nounName);
+  if (noun === undefined) throw unknown('command', nounName, ['start', 'help', ...Object.keys(nouns)], '');
+  const verbs = await noun.load();
+  if (verbName === undefined || isHelp(verbName)) {
+    print(nounHelp(nounName, noun, verbs));
+    return verbName === undefined ? exits.usage : exits.ok;
+  }
+  const verb = own(verbs, verbName);
+  if (verb === undefined) throw unknown('verb', verbName, Object.keys(verbs), ` ${nounName}`);
+  const end = rest.indexOf('--');
+  const before = end < 0 ? rest : rest.slice(0, end);
+  if (before.includes('--help') || before.includes('-h')) {
+    print(verbHelp(nounName, verbName, verb));
+    return exits.ok;
+  }
+  const { openClient } = await import('./client.ts');
+  const { signal } = interrupted;
+  return verb.run(rest, {
+    env: process.env,
+    signal,
+    output: json => openOutput(json, process.env, process.stdout, process.stderr),
+    client: () => openClient(process.env, signal),
+  });
+}
+
+async function help([noun, verb]: readonly string[]): Promise<number> {
+  if (noun === undefined) {
+    print(topHelp(nouns));
+    return exits.ok;
+  }
+  return noun === 'start'
+    ? main(['start', '--help'])
+    : runVerb(noun, [...(verb === undefined ? [] : [verb]), '--help']);
+}
+
+async function version(): Promise<number> {
+  const { readFile } = await import('node:fs/promises');
+  const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+  print(String(version));
+  return exits.ok;
+}
+
+function isHelp(word: string): boolean {
+  return word === 'help' || word === '--help' || word === '-h';
+}
+
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+function unknown(kind: string, typed: string, known: readonly string[], of: string): UsageError {
+  const near = nearest(typed, known);
+  const hint = near === undefined ? `Known: ${known.join(', ')}` : `Did you mean: apphub${of} ${near}`;
+  return new UsageError(`There is no ${kind} "${typed}"${of === '' ? '' : ` of${of}`}.\n${hint}`);
+}
+
+/** Points to the help of what was being attempted: the words before the first option, two at most. */
+function helpHint(): string {
+  const [noun = '', verb = ''] = process.argv.slice(2, 4);
+  const words = [noun, ...(verb.startsWith('-') || verb === '' ? [] : [verb])];
+  return `More: apphub ${words.join(' ')} --help`;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** A reader that has seen enough (`| head`) is no failure. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? exits.ok);
+    throw error;
+  });
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (interrupted.signal.aborted) process.exitCode = exits.interrupted;
+  else {
+    const lines = linesOf(error);
+    const hint = error instanceof UsageError && !error.message.includes('\n') ? [helpHint()] : [];
+    openOutput(false, process.env, process.stdout, process.stderr).error([...lines, ...hint]);
+    process.exitCode = exitOf(error);
+  }
+}
