@@ -1,0 +1,153 @@
+/** Streams.Read: a read of a stream or of $all in either direction, or the beginning of a subscription. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Codec } from './codec.ts';
+import { readRequest, readResponse } from './codec-streams.ts';
+import type { Direction, EventLog } from './log.ts';
+import { InvalidRequest, StreamNotFound } from './log-errors.ts';
+import { isMetadataStream } from './log-metadata.ts';
+import type { Wakes } from './log-wake.ts';
+import type { Access } from './server-access.ts';
+import { type Call, type Method, onlyMessage } from './server-call.ts';
+import type { StoredRecord } from './storage.ts';
+import { type Filter, filterOf } from './streams-filter.ts';
+import { Frames, isLink } from './streams-frames.ts';
+import { streamName } from './streams-proposed.ts';
+import { subscribeToAll, subscribeToStream } from './subscriptions.ts';
+
+type Options = NonNullable<(typeof readRequest extends Codec<infer T> ? T : never)['options']>;
+
+export const pageRecordsMax = 1_000;
+export const pageBytesMax = 512 * 1024;
+export const positionMax = Number.MAX_SAFE_INTEGER;
+
+export const readOperation = (stream: string) => (isMetadataStream(stream) ? 'readMetadata' : 'read');
+
+export function readMethod(log: EventLog, wakes: Wakes, access: Access): Method {
+  return async call => {
+    const { options } = readRequest.decode(await onlyMessage(call));
+    if (options === undefined) throw new InvalidRequest('A read needs options.');
+    const direction = directionOf(options.direction);
+    const filter = filterOf(options.filter);
+    if (options.stream !== undefined) {
+      const stream = streamName(options.stream.stream);
+      if (filter !== undefined) throw new InvalidRequest('Only $all can be filtered.');
+      await access.check(call.caller, readOperation(stream), stream);
+      const { revision, end } = options.stream;
+      const from = revision ?? (end === undefined ? 'start' : 'end');
+      if (options.subscription === undefined) await readStream(call, log, stream, from, direction, options);
+      else await subscribeToStream(call, log, wakes, { stream, from, resolveLinks: options.resolveLinks });
+      return;
+    }
+    if (options.all === undefined) throw new InvalidRequest('A read needs a stream or $all.');
+    await access.check(call.caller, 'read', '$all');
+    const { position, end } = options.all;
+    const from = position === undefined ? (end === undefined ? 'start' : 'end') : position.commit;
+    if (options.subscription === undefined) await readAll(call, log, from, direction, filter, options);
+    else await subscribeToAll(call, log, wakes, { from, filter, resolveLinks: options.resolveLinks });
+  };
+}
+
+function directionOf(direction: number): Direction {
+  if (direction > 1) throw new InvalidRequest(`There is no direction ${direction}.`);
+  return direction === 0 ? 'forwards' : 'backwards';
+}
+
+/** Where a read begins: a number, or one of the ends. */
+type From = number | 'start' | 'end';
+
+/** Nothing to read: forwards from the end, backwards from the start. */
+function isOutside(from: From, direction: Direction): boolean {
+  return from === (direction === 'forwards' ? 'end' : 'start');
+}
+
+function countOf({ count }: Options): number {
+  if (count === undefined) throw new InvalidRequest('A read needs a count, or is a subscription.');
+  return count;
+}
+
+async function readStream(
+  call: Call,
+  log: EventLog,
+  stream: string,
+  from: From,
+  direction: Direction,
+  options: Options,
+): Promise<void> {
+  let left = countOf(options);
+  try {
+    const { first, last } = await log.range(stream);
+    let next: number | undefined = isOutside(from, direction) ? undefined : numberOf(from, 0, positionMax);
+    while (next !== undefined && left > 0 && !call.signal.aborted) {
+      const page = await log.readStream(
+        stream,
+        next,
+        direction,
+        Math.min(left, pageRecordsMax),
+        pageBytesMax,
+      );
+      left -= page.records.length;
+      next = page.next;
+      if (page.records.length > 0) await sendPage(call, log, page.records, options);
+      if (direction === 'forwards' && next !== undefined && next > last) break;
+    }
+    if (options.control === undefined || options.control.compatibility < 1) return;
+    call.send(
+      readResponse.frame(direction === 'forwards' ? { lastRevision: last } : { firstRevision: first }),
+    );
+  } catch (error) {
+    if (!(error instanceof StreamNotFound)) throw error;
+    call.send(readResponse.frame({ streamNotFound: { stream: { name: stream } } }));
+  }
+}
+
+function numberOf(from: From, start: number, end: number): number {
+  return from === 'start' ? start : from === 'end' ? end : Math.min(from, positionMax);
+}
+
+async function readAll(
+  call: Call,
+  log: EventLog,
+  from: From,
+  direction: Direction,
+  filter: Filter | undefined,
+  options: Options,
+): Promise<void> {
+  let left = countOf(options);
+  if (isOutside(from, direction)) return;
+  // What comes while it is read does not make the read longer.
+  const last = log.storage.lastPosition();
+  const forwards = direction === 'forwards';
+  // Forwards a position includes its event, backwards it does not.
+  let next = numberOf(from, 0, positionMax) - (forwards || from === 'end' ? 0 : 1);
+  while (left > 0 && next >= 0 && !call.signal.aborted) {
+    const limit = filter === undefined ? Math.min(left, pageRecordsMax) : pageRecordsMax;
+    const page = await log.storage.readAll(next, direction, limit, pageBytesMax);
+    const newest = page.at(-1);
+    if (newest === undefined) return;
+    const fitting = page.filter(record => (filter?.matches(record) ?? true) && record.position <= last);
+    const records = fitting.slice(0, left);
+    left -= records.length;
+    if (records.length > 0) await sendPage(call, log, records, options);
+    else await nextTurn();
+    if (forwards && newest.position >= last) return;
+    next = newest.position + (forwards ? 1 : -1);
+  }
+}
+
+async function sendPage(
+  call: Call,
+  log: EventLog,
+  records: readonly StoredRecord[],
+  { resolveLinks }: Options,
+): Promise<void> {
+  let bytes = 0;
+  for (const record of records) bytes += record.wire.length + 40;
+  const frames = new Frames(bytes);
+  for (const record of records) {
+    if (resolveLinks && isLink(record)) frames.event(await log.resolve(record), record);
+    else frames.event(record, undefined);
+  }
+  if (!call.send(frames.taken())) await call.drained();
+  // Other calls get their turn, however fast the storage is.
+  await nextTurn();
+}
