@@ -2,14 +2,19 @@
  * Runs git so that neither this machine's configuration nor the repository decides what else is run: no system and user
  * configuration, no hooks, no templates, no credential helpers and prompts, no LFS, no submodules, only the transports asked for.
  */
+import { randomUUID } from 'node:crypto';
 import { devNull } from 'node:os';
 import { type SimpleGit, type SimpleGitOptions, simpleGit } from 'simple-git';
 import { asGitFailure, GitFailure } from './git-failure.ts';
+import { endMarkedProcesses } from './marked-processes.ts';
 
 /** A transfer slower than this for `slowSecondsMax` is given up, also when nobody is left to end it. */
 const slowBytesPerSecondMin = 1_000;
 const slowSecondsMax = 60;
 const connectSecondsMax = 20;
+
+/** Marks the processes of one run, so that all of them can be ended. */
+const markVariable = 'APPHUB_GIT_RUN';
 
 const passedOn = [
   'PATH',
@@ -53,7 +58,13 @@ export type GitRun = {
 export async function runGit(run: GitRun, args: string[], outputBytesMax = 4 * 1024 * 1024): Promise<string> {
   const flood = new AbortController();
   const signal = AbortSignal.any([run.signal, flood.signal]);
-  const git = openGit(run, signal);
+  const mark = randomUUID();
+  const git = openGit(run, signal, mark);
+  let ending = Promise.resolve();
+  const end = () => {
+    ending = endMarkedProcesses(markVariable, mark);
+  };
+  signal.addEventListener('abort', end);
   let outputBytes = 0;
   git.outputHandler((_command, stdout) => {
     stdout.on('data', (chunk: Buffer) => {
@@ -64,8 +75,11 @@ export async function runGit(run: GitRun, args: string[], outputBytesMax = 4 * 1
   try {
     return await git.raw(args);
   } catch (error) {
+    await ending;
     if (signal.aborted) throw asAborted(signal.reason);
     throw asGitFailure(error, [run.directory]);
+  } finally {
+    signal.removeEventListener('abort', end);
   }
 }
 
@@ -73,7 +87,7 @@ function asAborted(reason: unknown): GitFailure {
   return reason instanceof GitFailure ? reason : new GitFailure('cancelled', 'It was cancelled.');
 }
 
-function openGit({ directory, allowLocal }: GitRun, signal: AbortSignal): SimpleGit {
+function openGit({ directory, allowLocal }: GitRun, signal: AbortSignal, mark: string): SimpleGit {
   const own = gitVariables(allowLocal);
   const inherited = passedOn.flatMap(name => {
     const value = process.env[name];
@@ -100,7 +114,7 @@ function openGit({ directory, allowLocal }: GitRun, signal: AbortSignal): Simple
       return Buffer.concat([Buffer.from(`git ended with ${exitCode}\n`), ...stdErr]);
     },
   };
-  return simpleGit(options).env({ ...Object.fromEntries(inherited), ...own });
+  return simpleGit(options).env({ ...Object.fromEntries(inherited), ...own, [markVariable]: mark });
 }
 
 function gitVariables(allowLocal: boolean): Record<string, string> {
