@@ -274,3 +274,25 @@ export function decodeRecordedEvent(wire: Uint8Array): RecordedEvent {
   readFields(wire, fields);
   return fields;
 }
+
+/**
+ * Only what an index needs: this log writes these fields first, so the rest is not looked at.
+ * Throws RangeError like `decodeRecordedEvent`.
+ */
+export function decodeRecordedPlace(wire: Buffer): { stream: string; revision: number; position: number } {
+  const cursor = new Cursor(wire);
+  let stream = '';
+  let revision = 0;
+  while (cursor.at < wire.length) {
+    const fieldTag = cursor.varint();
+    if (fieldTag === tag.commit) return { stream, revision, position: cursor.varint() };
+    if (fieldTag === tag.stream) stream = readInner(cursor, tagStreamName);
+    else if (fieldTag === tag.revision) revision = cursor.varint();
+    else if (fieldTag === tag.prepare) cursor.varint();
+    else {
+      const length = cursor.length();
+      cursor.at += length;
+    }
+  }
+  throw new RangeError('a record without a commit position');
+}

@@ -1,0 +1,159 @@
+/**
+ * What is done before a log is served: half-made files go, a tail torn by a crash is cut, a missing index is made again.
+ * Only the last segment is read, so that opening takes as long for ten million records as for a thousand.
+ */
+import * as fs from 'node:fs';
+import path from 'node:path';
+import {
+  type FoundFile,
+  listFiles,
+  readBytesNow,
+  type SegmentDisk,
+  segmentPath,
+  syncDirectory,
+  writeWhole,
+} from './segment-files.ts';
+import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import { MemoryIndex } from './segment-index.ts';
+import { encodeIndexFile } from './segment-index-file.ts';
+import { findLaterGroup, type ScannedEntry, scanSegment } from './segment-scan.ts';
+import { StorageFailed } from './storage.ts';
+import { decodeRecordedPlace } from './wire-record.ts';
+
+/** Where the storage says what it found and did; a pino logger is one. */
+export type StorageLog = {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+};
+
+export const silentLog: StorageLog = { info() {}, warn() {}, error() {} };
+
+/** Removes what a crash left half made, and returns the segments in force, by address. */
+export function tidyDirectory(directory: string): FoundFile[] {
+  const found = listFiles(directory);
+  const inForce = new Map<number, number>();
+  for (const { kind, base, generation } of found) if (kind === 'segment') inForce.set(base, generation);
+  const segments: FoundFile[] = [];
+  for (const file of found) {
+    const stays = file.kind !== 'tmp' && inForce.get(file.base) === file.generation;
+    if (!stays) fs.rmSync(path.join(directory, file.file), { force: true });
+    else if (file.kind === 'segment') segments.push(file);
+  }
+  return segments;
+}
+
+/** An empty segment beginning at `base`, there to stay when this resolves. */
+export async function createSegment(disk: SegmentDisk, directory: string, base: number): Promise<string> {
+  const file = segmentPath(directory, { base, generation: 0 }, 'segment');
+  await writeWhole(disk, file, [encodeSegmentHeader(base)]);
+  return file;
+}
+
+/** Collects whole appends only: records of one that was not finished are never added. */
+function indexBuilder(index: MemoryIndex, base: number): (entry: ScannedEntry) => void {
+  let pending: { stream: string; revision: number; place: number; offset: number }[] = [];
+  return ({ offset, wire, commit }) => {
+    const { stream, revision, position } = decodeRecordedPlace(wire);
+    pending.push({ stream, revision, place: position - base, offset });
+    if (!commit) return;
+    for (const record of pending) index.add(record.stream, record.revision, record.place, record.offset);
+    pending = [];
+  };
+}
+
+function openChecked(
+  file: string,
+  base: number,
+  flags: 'r' | 'r+',
+): { fd: number; salt: number; bytes: number } {
+  const fd = fs.openSync(file, flags);
+  try {
+    const { salt } = decodeSegmentHeader(readBytesNow(fd, 0, segmentHeaderBytes), base);
+    return { fd, salt, bytes: fs.fstatSync(fd).size };
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+export type Recovered = {
+  readonly fd: number;
+  readonly salt: number;
+  readonly bytes: number;
+  readonly index: MemoryIndex;
+};
+
+/**
+ * Opens the last segment for writing. Bytes behind its last whole append are cut, unless a later group proves that they
+ * had been synced: then they are damage, and the log is not opened over it (StorageFailed with the position).
+ */
+export async function recoverLast(
+  disk: SegmentDisk,
+  file: string,
+  base: number,
+  log: StorageLog,
+): Promise<Recovered> {
+  const { fd, salt, bytes } = openChecked(file, base, 'r+');
+  try {
+    const index = new MemoryIndex();
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, base));
+    if (end.stoppedAt < bytes && (await findLaterGroup(fd, salt, base, end.stoppedAt, bytes)) !== undefined) {
+      const position = base + end.stoppedAt;
+      throw new StorageFailed(
+        `the log is damaged at position ${position} (${file}, byte ${end.stoppedAt})`,
+        position,
+      );
+    }
+    if (end.committedTo < bytes) {
+      log.warn(
+        { file, position: base + end.committedTo, bytes: bytes - end.committedTo },
+        'cut a torn tail of the log',
+      );
+      await disk.truncate(fd, end.committedTo);
+    }
+    await disk.sync(fd);
+    return { fd, salt, bytes: end.committedTo, index };
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+/** The index of a segment as its records say it should be. Throws StorageFailed when one of them is damaged. */
+export async function indexOfSegment(
+  file: string,
+  base: number,
+): Promise<{ index: MemoryIndex; bytes: number }> {
+  const { fd, salt, bytes } = openChecked(file, base, 'r');
+  try {
+    const index = new MemoryIndex();
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, base));
+    if (end.stoppedAt < bytes) {
+      const position = base + end.stoppedAt;
+      throw new StorageFailed(
+        `the log is damaged at position ${position} (${file}, byte ${end.stoppedAt})`,
+        position,
+      );
+    }
+    return { index, bytes };
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Makes the index file of a closed segment where there is none: a crash came between closing it and writing that. */
+export async function ensureIndexFile(
+  disk: SegmentDisk,
+  directory: string,
+  found: FoundFile,
+  log: StorageLog,
+): Promise<string> {
+  const file = segmentPath(directory, found, 'index');
+  if (fs.existsSync(file)) return file;
+  const { index, bytes } = await indexOfSegment(segmentPath(directory, found, 'segment'), found.base);
+  await writeWhole(disk, file, await encodeIndexFile(index, found.base, bytes));
+  log.info({ file, records: index.records }, 'made a missing index of the log');
+  syncDirectory(directory);
+  return file;
+}

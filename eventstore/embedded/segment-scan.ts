@@ -1,0 +1,81 @@
+/** Reads a segment from one address to another in order, a chunk at a time: for recovery, scavenging and verification. */
+
+import { readBytes } from './segment-files.ts';
+import {
+  entryEnd,
+  entryHeaderBytes,
+  findMarkerAfter,
+  isCommit,
+  isIntact,
+  isMarker,
+  markerBytes,
+} from './segment-format.ts';
+
+const chunkBytes = 1 << 20;
+/** No append is larger; a longer entry means that its length is damaged. */
+export const entryBytesMax = 64 << 20;
+
+export type ScannedEntry = {
+  readonly offset: number;
+  /** The whole entry with its header; only valid until the visitor returns. */
+  readonly entry: Buffer;
+  readonly wire: Buffer;
+  readonly commit: boolean;
+};
+
+export type ScanEnd = {
+  /** Where the first entry begins that is not whole and sound, or `end`. */
+  readonly stoppedAt: number;
+  /** End of the last complete commit. */
+  readonly committedTo: number;
+};
+
+/** Visits every sound record from `start` on, until `end` or the first entry that is not as it was written. */
+export async function scanSegment(
+  fd: number,
+  salt: number,
+  start: number,
+  end: number,
+  visit: (entry: ScannedEntry) => void,
+): Promise<ScanEnd> {
+  let at = start;
+  let committedTo = start;
+  let size = chunkBytes;
+  while (at < end) {
+    const chunk = await readBytes(fd, at, Math.min(size, end - at));
+    let next = 0;
+    while (next < chunk.length) {
+      const stop = entryEnd(chunk, next);
+      if (stop === undefined || stop > chunk.length) break;
+      if (!isIntact(chunk, next, stop, salt)) return { stoppedAt: at + next, committedTo };
+      const commit = isCommit(chunk, next);
+      if (!isMarker(chunk, next)) {
+        const wire = chunk.subarray(next + entryHeaderBytes, stop);
+        visit({ offset: at + next, entry: chunk.subarray(next, stop), wire, commit });
+        if (commit) committedTo = at + stop;
+      }
+      next = stop;
+    }
+    at += next;
+    const whole = chunk.length < size || at >= end;
+    size = next === 0 ? size * 4 : chunkBytes;
+    if (next === 0 && (whole || size > entryBytesMax * 4)) break;
+  }
+  return { stoppedAt: at, committedTo };
+}
+
+/** Whether damage at `offset` lies in what was already synced: some group was begun after it. Answers its address. */
+export async function findLaterGroup(
+  fd: number,
+  salt: number,
+  base: number,
+  offset: number,
+  end: number,
+): Promise<number | undefined> {
+  for (let at = offset; at < end; at += chunkBytes) {
+    const bytes = await readBytes(fd, at, Math.min(chunkBytes + markerBytes, end - at));
+    const found = findMarkerAfter(bytes, base + at, base + offset, salt);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,251 @@
+/**
+ * The durable storage of the log: append-only segment files, records in wire encoding, group commit, an index file for
+ * each closed segment. Memory is bounded by the segment that is written to plus caches of fixed size.
+ * Bytes on disk: segment-format.ts, segment-index-file.ts. What was weighed: docs/decisions/0003-embedded-log.md.
+ */
+import * as fs from 'node:fs';
+import { type Lock, lockDirectory } from './lock.ts';
+import { Segment } from './segment.ts';
+import {
+  type FoundFile,
+  nodeDisk,
+  OpenSegments,
+  type SegmentDisk,
+  segmentPath,
+  syncDirectory,
+  writeWhole,
+} from './segment-files.ts';
+import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import { MemoryIndex } from './segment-index.ts';
+import { encodeIndexFile } from './segment-index-file.ts';
+import { IndexCache, IndexFile } from './segment-index-reader.ts';
+import { SegmentList } from './segment-list.ts';
+import {
+  createSegment,
+  ensureIndexFile,
+  recoverLast,
+  type StorageLog,
+  silentLog,
+  tidyDirectory,
+} from './segment-recovery.ts';
+import { GroupWriter, type OpenSegment } from './segment-writer.ts';
+import type { Appended, Durability, Head, NewRecord, Storage, StoredRecord } from './storage.ts';
+
+export type SegmentStorageOptions = {
+  readonly directory: string;
+  /** When an append is answered: after the sync (`always`, the default), or before one that comes later or never. */
+  readonly durability?: Durability;
+  /** A segment is closed when it has grown past this. */
+  readonly segmentBytesMax?: number;
+  readonly log?: StorageLog;
+  /** For tests that need a disk that fails. */
+  readonly disk?: SegmentDisk;
+};
+
+const segmentBytesMaxDefault = 64 << 20;
+const readBytesMaxDefault = 4 << 20;
+
+type Settings = Required<SegmentStorageOptions>;
+
+class SegmentStorage implements Storage {
+  readonly #settings: Settings;
+  readonly #lock: Lock;
+  readonly #files: OpenSegments;
+  readonly #indexes: IndexCache;
+  readonly #list: SegmentList;
+  readonly #writer: GroupWriter;
+  readonly #listeners = new Set<(records: readonly StoredRecord[]) => void>();
+  #open: OpenSegment;
+  #last: number;
+  /** The segment that was closed last, until its index is in its file; and the work on that. */
+  #unsealed: OpenSegment | undefined;
+  #sealing: Promise<void> = Promise.resolve();
+
+  constructor(
+    settings: Settings,
+    lock: Lock,
+    files: OpenSegments,
+    indexes: IndexCache,
+    segments: Segment[],
+    open: OpenSegment,
+  ) {
+    this.#settings = settings;
+    this.#lock = lock;
+    this.#files = files;
+    this.#indexes = indexes;
+    this.#list = new SegmentList(segments);
+    this.#open = open;
+    this.#last = 0;
+    this.#writer = new GroupWriter({
+      disk: settings.disk,
+      durability: settings.durability,
+      segmentBytesMax: settings.segmentBytesMax,
+      current: () => this.#open,
+      roll: () => this.#roll(),
+      onDurable: records => this.#publish(records),
+      onFailure: error =>
+        settings.log.error({ err: error }, 'the log takes no more appends until it is restarted'),
+    });
+  }
+
+  /** Looks for the newest record; the last segment may have none. */
+  async findLast(): Promise<void> {
+    const [last] = await this.readAll(Number.MAX_SAFE_INTEGER, 'backwards', 1);
+    this.#last = last?.position ?? 0;
+  }
+
+  append(stream: string, firstRevision: number, records: readonly NewRecord[]): Promise<Appended> {
+    return this.#writer.append(stream, firstRevision, records);
+  }
+
+  head(stream: string): Head | undefined {
+    const revision = this.#writer.acceptedHead(stream) ?? this.#list.head(stream);
+    return revision === undefined ? undefined : { revision };
+  }
+
+  lastPosition(): number {
+    return this.#last;
+  }
+
+  readAll(from: number, direction: 'forwards' | 'backwards', limit: number, bytesMax = readBytesMaxDefault) {
+    return this.#list.readAll(from, direction, { limit, bytesMax });
+  }
+
+  readStream(
+    stream: string,
+    from: number,
+    direction: 'forwards' | 'backwards',
+    limit: number,
+    bytesMax = readBytesMaxDefault,
+  ) {
+    return this.#list.readStream(stream, from, direction, { limit, bytesMax });
+  }
+
+  onCommit(listener: (records: readonly StoredRecord[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #publish(records: readonly StoredRecord[]): void {
+    this.#last = records.at(-1)?.position ?? this.#last;
+    for (const listener of this.#listeners) {
+      try {
+        listener(records);
+      } catch (error) {
+        this.#settings.log.error({ err: error }, 'a listener to commits of the log threw');
+      }
+    }
+  }
+
+  /** Begins the next segment; the index of the old one is written beside the appends that go on. */
+  async #roll(): Promise<void> {
+    const { disk, directory, log } = this.#settings;
+    await this.#sealing;
+    if (this.#unsealed !== undefined) await this.#seal(this.#unsealed);
+    const old = this.#open;
+    await disk.sync(old.fd);
+    old.synced = old.written;
+    const base = old.segment.base + old.written;
+    const file = await createSegment(disk, directory, base);
+    this.#open = openForWriting(this.#files, file, base);
+    this.#list.add(this.#open.segment);
+    this.#unsealed = old;
+    // Without room it is tried again before the next segment; until then the index stays in memory.
+    this.#sealing = this.#seal(old).catch(err =>
+      log.error({ err, file }, 'an index of the log is not written yet'),
+    );
+  }
+
+  async #seal(open: OpenSegment): Promise<void> {
+    const { segment, index } = open;
+    const file = segmentPath(this.#settings.directory, segment, 'index');
+    const note = (stream: string, revision: number) => this.#list.noteHead(stream, revision);
+    await writeWhole(
+      this.#settings.disk,
+      file,
+      await encodeIndexFile(index, segment.base, open.written, note),
+    );
+    segment.index = new IndexFile(this.#indexes, file, segment.base);
+    fs.closeSync(open.fd);
+    this.#unsealed = undefined;
+  }
+
+  scavenge(): Promise<{ bytesFreed: number; records: number }> {
+    throw new Error('not yet');
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.finish();
+    await this.#sealing;
+    if (this.#unsealed !== undefined) fs.closeSync(this.#unsealed.fd);
+    await this.#list.earlierReads();
+    fs.closeSync(this.#open.fd);
+    this.#files.close();
+    this.#indexes.close();
+    this.#lock.release();
+  }
+}
+
+function openForWriting(files: OpenSegments, file: string, base: number): OpenSegment {
+  const fd = fs.openSync(file, 'r+');
+  const header = Buffer.alloc(segmentHeaderBytes);
+  fs.readSync(fd, header, 0, segmentHeaderBytes, 0);
+  const { salt } = decodeSegmentHeader(header, base);
+  const index = new MemoryIndex();
+  const segment = new Segment(files, file, { base, generation: 0 }, index);
+  segment.readableTo = segmentHeaderBytes;
+  return { segment, index, fd, salt, written: segmentHeaderBytes, synced: segmentHeaderBytes };
+}
+
+async function openLast(
+  settings: Settings,
+  files: OpenSegments,
+  last: FoundFile | undefined,
+): Promise<OpenSegment> {
+  const { disk, directory, log } = settings;
+  if (last === undefined) return openForWriting(files, await createSegment(disk, directory, 0), 0);
+  const file = segmentPath(directory, last, 'segment');
+  const { fd, salt, bytes, index } = await recoverLast(disk, file, last.base, log);
+  const segment = new Segment(files, file, last, index);
+  segment.readableTo = bytes;
+  return { segment, index, fd, salt, written: bytes, synced: bytes };
+}
+
+async function openLocked(settings: Settings, lock: Lock): Promise<SegmentStorage> {
+  const { directory, disk, log } = settings;
+  const found = tidyDirectory(directory);
+  syncDirectory(directory);
+  const files = new OpenSegments();
+  const indexes = new IndexCache();
+  const closed: Segment[] = [];
+  for (const file of found.slice(0, -1)) {
+    const index = new IndexFile(indexes, await ensureIndexFile(disk, directory, file, log), file.base);
+    closed.push(new Segment(files, segmentPath(directory, file, 'segment'), file, index));
+  }
+  const open = await openLast(settings, files, found.at(-1));
+  const storage = new SegmentStorage(settings, lock, files, indexes, [...closed, open.segment], open);
+  await storage.findLast();
+  return storage;
+}
+
+/**
+ * Opens the log in a directory, made where there is none. Throws DirectoryLocked when another process has it, and
+ * StorageFailed, with the position, when the segment written last is damaged in what had been synced.
+ */
+export async function openSegmentStorage(options: SegmentStorageOptions): Promise<SegmentStorage> {
+  const settings: Settings = {
+    durability: 'always',
+    segmentBytesMax: segmentBytesMaxDefault,
+    log: silentLog,
+    disk: nodeDisk,
+    ...options,
+  };
+  fs.mkdirSync(settings.directory, { recursive: true });
+  const lock = lockDirectory(settings.directory);
+  try {
+    return await openLocked(settings, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
