@@ -15,7 +15,6 @@ import {
 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { maxAppendBytesDefault, openEventLog } from './log.ts';
-import { wakeOnCommit } from './log-wake.ts';
 import { openAccess } from './server-access.ts';
 import { type Caller, type Method, messageBytesMaxDefault, openCall } from './server-call.ts';
 import { featuresMethod } from './server-features.ts';
@@ -132,12 +131,11 @@ async function methodsOf({
   maxAppendBytes = maxAppendBytesDefault,
 }: LogServerOptions): Promise<Methods> {
   const log = await openEventLog(storage, { maxAppendBytes });
-  const wakes = wakeOnCommit(storage);
   const access = openAccess;
   const streams = '/event_store.client.streams.Streams';
   const appendMessagesBytesMax = Math.max(messageBytesMaxDefault, maxAppendBytes * 2);
   const announced = new Map<string, Method>([
-    [`${streams}/Read`, readMethod(log, wakes, access)],
+    [`${streams}/Read`, readMethod(log, access)],
     [`${streams}/Append`, appendMethod(log, access, appendMessagesBytesMax)],
     [`${streams}/BatchAppend`, batchAppendMethod(log, access, appendMessagesBytesMax)],
     [`${streams}/Delete`, deleteMethod(log.softDelete, access)],

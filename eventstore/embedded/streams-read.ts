@@ -5,7 +5,6 @@ import { readRequest, readResponse } from './codec-streams.ts';
 import type { Direction, EventLog } from './log.ts';
 import { InvalidRequest, StreamNotFound } from './log-errors.ts';
 import { isMetadataStream } from './log-metadata.ts';
-import type { Wakes } from './log-wake.ts';
 import type { Access } from './server-access.ts';
 import { type Call, type Method, onlyMessage } from './server-call.ts';
 import type { StoredRecord } from './storage.ts';
@@ -22,7 +21,7 @@ export const positionMax = Number.MAX_SAFE_INTEGER;
 
 export const readOperation = (stream: string) => (isMetadataStream(stream) ? 'readMetadata' : 'read');
 
-export function readMethod(log: EventLog, wakes: Wakes, access: Access): Method {
+export function readMethod(log: EventLog, access: Access): Method {
   return async call => {
     const { options } = readRequest.decode(await onlyMessage(call));
     if (options === undefined) throw new InvalidRequest('A read needs options.');
@@ -35,7 +34,7 @@ export function readMethod(log: EventLog, wakes: Wakes, access: Access): Method 
       const { revision, end } = options.stream;
       const from = revision ?? (end === undefined ? 'start' : 'end');
       if (options.subscription === undefined) await readStream(call, log, stream, from, direction, options);
-      else await subscribeToStream(call, log, wakes, { stream, from, resolveLinks: options.resolveLinks });
+      else await subscribeToStream(call, log, { stream, from, resolveLinks: options.resolveLinks });
       return;
     }
     if (options.all === undefined) throw new InvalidRequest('A read needs a stream or $all.');
@@ -43,7 +42,7 @@ export function readMethod(log: EventLog, wakes: Wakes, access: Access): Method 
     const { position, end } = options.all;
     const from = position === undefined ? (end === undefined ? 'start' : 'end') : position.commit;
     if (options.subscription === undefined) await readAll(call, log, from, direction, filter, options);
-    else await subscribeToAll(call, log, wakes, { from, filter, resolveLinks: options.resolveLinks });
+    else await subscribeToAll(call, log, { from, filter, resolveLinks: options.resolveLinks });
   };
 }
 

@@ -7,7 +7,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readResponse } from './codec-streams.ts';
 import type { EventLog } from './log.ts';
 import { StreamNotFound } from './log-errors.ts';
-import type { Wakes } from './log-wake.ts';
 import type { Call } from './server-call.ts';
 import type { StoredRecord } from './storage.ts';
 import type { Filter } from './streams-filter.ts';
@@ -28,7 +27,6 @@ type From = number | 'start' | 'end';
 export async function subscribeToAll(
   call: Call,
   log: EventLog,
-  wakes: Wakes,
   options: { from: From; filter: Filter | undefined; resolveLinks: boolean },
 ): Promise<void> {
   const { from, filter, resolveLinks } = options;
@@ -36,7 +34,7 @@ export async function subscribeToAll(
   let considered = 0;
   let live = false;
   // From before the first reading, so that no commit in between is missed.
-  const waiter = wakes.listen(undefined, call.signal);
+  const waiter = log.wakes.listen(undefined, call.signal);
   call.send(readResponse.frame({ confirmation: { id: randomUUID() } }));
   while (!call.signal.aborted) {
     const recent = log.tail.after(cursor, pageRecordsMax);
@@ -77,7 +75,6 @@ export async function subscribeToAll(
 export async function subscribeToStream(
   call: Call,
   log: EventLog,
-  wakes: Wakes,
   options: { stream: string; from: From; resolveLinks: boolean },
 ): Promise<void> {
   const { stream, from, resolveLinks } = options;
@@ -85,7 +82,7 @@ export async function subscribeToStream(
   let cursor = from === 'start' ? -1 : from === 'end' ? head : Math.min(from, positionMax);
   let live = false;
   // From before the first reading, so that no commit in between is missed.
-  const waiter = wakes.listen(stream, call.signal);
+  const waiter = log.wakes.listen(stream, call.signal);
   call.send(readResponse.frame({ confirmation: { id: randomUUID() } }));
   while (!call.signal.aborted) {
     const page = await pageAfter(log, stream, cursor);
