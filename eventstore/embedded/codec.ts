@@ -215,8 +215,10 @@ function readNegative(buffer: Buffer, end: number): number {
 function skip(buffer: Buffer, wireType: number, to: number): void {
   if (wireType === 0) readUint(buffer, to);
   else if (wireType === 1) cursor += 8;
-  else if (wireType === 2) cursor += readLength(buffer, 2, to);
-  else if (wireType === 5) cursor += 4;
+  else if (wireType === 2) {
+    const length = readLength(buffer, 2, to);
+    cursor += length;
+  } else if (wireType === 5) cursor += 4;
   else throw new MalformedMessage(`wire type ${wireType} is unknown`);
   if (cursor > to) throw new MalformedMessage('a field ends early');
 }

@@ -233,5 +233,6 @@ function statusOf(error: unknown) {
   const nothing = Buffer.alloc(0);
   if (error instanceof AccessDenied) return { code, message, details: details('AccessDenied', nothing) };
   if (code === status.deadlineExceeded) return { code, message, details: details('Timeout', nothing) };
-  return { code, message, details: details('Unknown', nothing) };
+  // Clients tell the message only where they do not know the type: a full disk should be named.
+  return { code, message, details: { typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: nothing } };
 }

@@ -34,7 +34,7 @@ export function readMethod(log: EventLog, access: Access): Method {
       const { revision, end } = options.stream;
       const from = revision ?? (end === undefined ? 'start' : 'end');
       if (options.subscription === undefined) await readStream(call, log, stream, from, direction, options);
-      else await subscribeToStream(call, log, { stream, from, resolveLinks: options.resolveLinks });
+      else await subscribeToStream(call, log, { ...shapeOf(options), stream, from });
       return;
     }
     if (options.all === undefined) throw new InvalidRequest('A read needs a stream or $all.');
@@ -42,7 +42,7 @@ export function readMethod(log: EventLog, access: Access): Method {
     const { position, end } = options.all;
     const from = position === undefined ? (end === undefined ? 'start' : 'end') : position.commit;
     if (options.subscription === undefined) await readAll(call, log, from, direction, filter, options);
-    else await subscribeToAll(call, log, { from, filter, resolveLinks: options.resolveLinks });
+    else await subscribeToAll(call, log, { ...shapeOf(options), from, filter });
   };
 }
 
@@ -57,6 +57,11 @@ type From = number | 'start' | 'end';
 /** Nothing to read: forwards from the end, backwards from the start. */
 function isOutside(from: From, direction: Direction): boolean {
   return from === (direction === 'forwards' ? 'end' : 'start');
+}
+
+/** How events are to be sent. */
+function shapeOf({ resolveLinks, uuids }: Options) {
+  return { resolveLinks, structuredIds: uuids?.structured !== undefined };
 }
 
 function countOf({ count }: Options): number {
@@ -137,11 +142,12 @@ async function sendPage(
   call: Call,
   log: EventLog,
   records: readonly StoredRecord[],
-  { resolveLinks }: Options,
+  options: Options,
 ): Promise<void> {
+  const { resolveLinks, structuredIds } = shapeOf(options);
   let bytes = 0;
   for (const record of records) bytes += record.wire.length + 40;
-  const frames = new Frames(bytes);
+  const frames = new Frames(bytes, structuredIds);
   for (const record of records) {
     if (resolveLinks && isLink(record)) frames.event(await log.resolve(record), record);
     else frames.event(record, undefined);

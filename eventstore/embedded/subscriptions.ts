@@ -27,7 +27,7 @@ type From = number | 'start' | 'end';
 export async function subscribeToAll(
   call: Call,
   log: EventLog,
-  options: { from: From; filter: Filter | undefined; resolveLinks: boolean },
+  options: { from: From; filter: Filter | undefined; resolveLinks: boolean; structuredIds: boolean },
 ): Promise<void> {
   const { from, filter, resolveLinks } = options;
   let cursor = from === 'start' ? 0 : from === 'end' ? log.tail.last() : Math.min(from, positionMax);
@@ -52,7 +52,7 @@ export async function subscribeToAll(
       await waiter.next();
       continue;
     }
-    const frames = new Frames(0);
+    const frames = new Frames(0, options.structuredIds);
     for (const record of page) {
       cursor = record.position;
       if (filter === undefined || filter.matches(record)) {
@@ -75,7 +75,7 @@ export async function subscribeToAll(
 export async function subscribeToStream(
   call: Call,
   log: EventLog,
-  options: { stream: string; from: From; resolveLinks: boolean },
+  options: { stream: string; from: From; resolveLinks: boolean; structuredIds: boolean },
 ): Promise<void> {
   const { stream, from, resolveLinks } = options;
   const head = log.storage.head(stream)?.revision ?? -1;
@@ -94,7 +94,7 @@ export async function subscribeToStream(
       await waiter.next();
       continue;
     }
-    const frames = new Frames(0);
+    const frames = new Frames(0, options.structuredIds);
     for (const record of page) {
       cursor = record.revision;
       const following = addRecord(frames, record, resolveLinks, log);
