@@ -1,6 +1,7 @@
 /** Follows one thing by the stream until it is done: what was missed before the stream began is asked for once. */
 import type { LogEvent } from './api.ts';
 import type { Client } from './client.ts';
+import { exits } from './exit.ts';
 import type { Output } from './output.ts';
 import { openStream } from './stream.ts';
 
@@ -17,6 +18,9 @@ export type Watched = {
   readonly isOver: () => Promise<number | undefined>;
 };
 
+/** How long to wait for the event that ended it when the tables know first. */
+const lateEventMsMax = 1_000;
+
 /** Resolves with the exit code and the position of the last event seen. With --json each event is a line. */
 export async function watch(
   client: Client,
@@ -25,23 +29,32 @@ export async function watch(
   signal: AbortSignal,
 ): Promise<{ code: number; position: string | undefined }> {
   let position = watched.from ?? undefined;
+  let over: number | undefined;
   let asked = false;
+  const enough = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
   const ask = { streams: [watched.stream], from: position };
-  for await (const frame of openStream(client, ask, signal)) {
-    if (frame.kind === 'event' && frame.event.stream === watched.stream) {
-      const { event } = frame;
-      position = event.position;
-      const text = watched.say(event);
-      if (out.json) out.record({ kind: 'event', event });
-      else if (text !== undefined) out.line(text);
-      const code = watched.ends(event);
-      if (code !== undefined) return { code, position };
+  try {
+    for await (const frame of openStream(client, ask, AbortSignal.any([signal, enough.signal]))) {
+      if (frame.kind === 'event' && frame.event.stream === watched.stream) {
+        const { event } = frame;
+        position = event.position;
+        const text = watched.say(event);
+        if (out.json) out.record({ kind: 'event', event });
+        else if (text !== undefined) out.line(text);
+        const code = watched.ends(event);
+        if (code !== undefined) return { code, position };
+      }
+      if (frame.kind === 'caughtUp' && !asked) {
+        asked = true;
+        over = await watched.isOver();
+        if (over !== undefined && ask.from === undefined) return { code: over, position };
+        if (over !== undefined) timer = setTimeout(() => enough.abort(), lateEventMsMax);
+      }
     }
-    if (frame.kind === 'caughtUp' && !asked) {
-      asked = true;
-      const code = await watched.isOver();
-      if (code !== undefined) return { code, position };
-    }
+  } finally {
+    clearTimeout(timer);
   }
-  throw signal.reason;
+  signal.throwIfAborted();
+  return { code: over ?? exits.failed, position };
 }
