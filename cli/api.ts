@@ -1,4 +1,7 @@
-/** The shapes the HTTP API answers with, as far as the command line shows them. Times are RFC 3339, positions decimal. */
+/**
+ * The shapes the HTTP API answers with, as far as the command line shows them. Times are RFC 3339, positions
+ * decimal.
+ */
 
 export type Tag = { key: string; value: string; source: string };
 

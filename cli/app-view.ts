@@ -68,7 +68,11 @@ function ingestionLine({
   const times =
     durations === null
       ? ''
-      : ` (clone ${duration(durations.cloneMs)}, inspect ${duration(durations.inspectMs)}, store ${duration(durations.storeMs)})`;
+      : ` (${[
+          `clone ${duration(durations.cloneMs)}`,
+          `inspect ${duration(durations.inspectMs)}`,
+          `store ${duration(durations.storeMs)}`,
+        ].join(', ')})`;
   const attempts = attempt > 1 ? `, attempt ${attempt} of ${attemptsMax}` : '';
   return `${status} ${relative(finishedAt)}, run ${run} (${cause})${attempts}${times}`.replace(' -,', ',');
 }

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The `apphub` command: `apphub <noun> <verb>`. Finds the verb, runs it, and turns how it ended into an exit code. */
+/**
+ * The `apphub` command: `apphub <noun> <verb>`. Finds the verb, runs it, and turns how it ended into an exit
+ * code.
+ */
 import { exitOf, exits, linesOf, UsageError } from './exit.ts';
 import { type Noun, nounHelp, topHelp, verbHelp } from './help.ts';
 import { openOutput } from './output.ts';

@@ -283,7 +283,10 @@ async function showApp(client: Client, out: Output, id: string, after: string | 
   appCard(out, answer.data, data[0]);
 }
 
-/** Follows the ingestion that a write at `from` set off (or the one under way) until the app is ready, or is not going to be. */
+/**
+ * Follows the ingestion that a write at `from` set off (or the one under way) until the app is ready, or is
+ * not going to be.
+ */
 async function watchIngestion(
   client: Client,
   out: Output,

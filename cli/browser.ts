@@ -1,7 +1,10 @@
 /** Opens an address in the person's browser: the one named by BROWSER, else what the system takes for it. */
 import { spawn } from 'node:child_process';
 
-/** Only http and https addresses are handed on. A machine without a browser is no failure: the address was printed. */
+/**
+ * Only http and https addresses are handed on. A machine without a browser is no failure: the address was
+ * printed.
+ */
 export async function openInBrowser(url: string): Promise<void> {
   if (!['http:', 'https:'].includes(URL.parse(url)?.protocol ?? '')) return;
   const [command, ...args] = commandFor(process.platform);

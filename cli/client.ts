@@ -1,4 +1,7 @@
-/** The HTTP API as functions: answers as values, refusals as errors, waits and repeats where the API asks for them. */
+/**
+ * The HTTP API as functions: answers as values, refusals as errors, waits and repeats where the API asks for
+ * them.
+ */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Many, Meta, Written } from './api.ts';
@@ -16,7 +19,9 @@ type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 export type Client = {
   /** Where the server is and the token to show it. */
   place(): Promise<Place>;
-  /** `after` in the query waits for a write to be seen; a server that is behind is asked again a few times. */
+  /**
+   * `after` in the query waits for a write to be seen; a server that is behind is asked again a few times.
+   */
   get<T>(path: string, query?: Query): Promise<T>;
   /** Rows of as many pages as `limit` needs. */
   list<T>(path: string, query: Query, limit: number): Promise<Many<T>>;
@@ -87,7 +92,10 @@ export function openClient(env: Readonly<Record<string, string | undefined>>, si
   };
 }
 
-/** Asks again what is worth asking again: a server that is behind or busy, a connection that broke on the way. */
+/**
+ * Asks again what is worth asking again: a server that is behind or busy, a connection that broke on the
+ * way.
+ */
 async function repeated<T>(signal: AbortSignal, once: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -45,12 +45,18 @@ export function shortCommit(commit: string | null | undefined): string {
   return commit == null ? '-' : commit.slice(0, 12);
 }
 
-/** Text of a stranger on one line: no escape sequence of it reaches the terminal, no line break breaks a table. */
+/**
+ * Text of a stranger on one line: no escape sequence of it reaches the terminal, no line break breaks a
+ * table.
+ */
 export function plain(text: string): string {
   return stripVTControlCharacters(text).replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ');
 }
 
-/** A whole line of a log for a terminal: tabs stay, everything that would move the cursor or change the title goes. */
+/**
+ * A whole line of a log for a terminal: tabs stay, everything that would move the cursor or change the title
+ * goes.
+ */
 export function plainLine(line: string): string {
   const visible = line.slice(line.trimEnd().lastIndexOf('\r') + 1);
   return visible.split('\t').map(plain).join('\t').trimEnd();

@@ -1,7 +1,9 @@
 /** What --help prints: for the whole command, for a noun, for a verb. */
 import { commonOptions, type Options, type Verb } from './verb.ts';
 
-/** A noun with its verbs behind an import, so that the help of the whole does not load what it does not need. */
+/**
+ * A noun with its verbs behind an import, so that the help of the whole does not load what it does not need.
+ */
 export type Noun = {
   readonly summary: string;
   /** What the noun's file exports as `verbs`. */
@@ -32,7 +34,8 @@ ${columns([
   ['NO_COLOR', 'Print without colours'],
 ])}
 
-Exit codes: 0 done, 1 failed, 2 misunderstood, 3 no server, 4 not allowed, 5 not found, 6 in conflict, 130 interrupted
+Exit codes: 0 done, 1 failed, 2 misunderstood, 3 no server, 4 not allowed, 5 not found, 6 in conflict,
+            130 interrupted
 More: apphub <noun> --help, apphub <noun> <verb> --help`;
 }
 

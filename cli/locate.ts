@@ -1,4 +1,7 @@
-/** Which server to talk to, and as whom: from the environment, else from the data folder of a server on this machine. */
+/**
+ * Which server to talk to, and as whom: from the environment, else from the data folder of a server on this
+ * machine.
+ */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Unreachable, UsageError } from './exit.ts';
@@ -8,8 +11,8 @@ export type Place = { readonly url: URL; readonly token: string | undefined };
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * APPHUB_URL and APPHUB_TOKEN, else `url` and `operator-token` in APPHUB_DATA_DIR (./data). The operator token of this
- * machine is never sent to another one.
+ * APPHUB_URL and APPHUB_TOKEN, else `url` and `operator-token` in APPHUB_DATA_DIR (./data). The operator token
+ * of this machine is never sent to another one.
  */
 export async function locate(env: Env): Promise<Place> {
   const folder = path.resolve(env.APPHUB_DATA_DIR?.trim() || 'data');
@@ -39,5 +42,5 @@ async function textOf(file: string): Promise<string | undefined> {
 }
 
 function isOwnMachine({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || /^127\.|^\[::1\]$/.test(hostname);
+  return /^(.+\.)?localhost$|^127(\.\d+){3}$|^\[::1\]$/.test(hostname);
 }

@@ -16,7 +16,10 @@ export type LogAsk = {
   readonly offset: number | undefined;
 };
 
-/** Prints until the log ends. A terminal sees text only; a pipe gets the bytes as they are. With --json a line a record. */
+/**
+ * Prints until the log ends. A terminal sees text only; a pipe gets the bytes as they are. With --json a
+ * line a record.
+ */
 export async function printLog(client: Client, out: Output, ask: LogAsk, signal: AbortSignal): Promise<void> {
   const lines = linePrinter(out);
   let offset = ask.offset;

@@ -17,6 +17,7 @@ const stages = (data: Data) => {
   const { cloneMs = 0, inspectMs = 0, storeMs = 0 } = (data.durations ?? {}) as Record<string, number>;
   return duration(cloneMs + inspectMs + storeMs);
 };
+const branch = (data: Data) => (data.branch ? ` of ${text(data.branch)}` : '');
 const where = (data: Data) => {
   if (typeof data.step !== 'number') return '';
   return ` at step ${data.step}${typeof data.instruction === 'string' ? ` (${data.instruction})` : ''}`;
@@ -35,8 +36,7 @@ const phrases: Readonly<Record<string, Phrase>> = {
   IngestionAttemptFailed: data =>
     `attempt ${text(data.attempt)} failed: ${text(data.reason)}; next ${relative(text(data.retryAt))}`,
   IngestionFailed: data => `failed after attempt ${text(data.attempt)}: ${text(data.reason)}`,
-  IngestionSucceeded: data =>
-    `ready at ${shortCommit(text(data.commit))}${data.branch ? ` of ${text(data.branch)}` : ''} in ${stages(data)}`,
+  IngestionSucceeded: data => `ready at ${shortCommit(text(data.commit))}${branch(data)} in ${stages(data)}`,
   IngestionCancelled: () => 'ingestion cancelled',
   BuildRequested: data => `build of ${shortCommit(text(data.commit))} queued (${text(data.cause)})`,
   BuildStarted: data => `building, attempt ${text(data.attempt)}`,
@@ -63,7 +63,8 @@ export function progressLine(out: Output, event: Pick<LogEvent, 'type' | 'data' 
   const bad = /Failed$/.test(event.type);
   const good = /(Succeeded|Running)$/.test(event.type);
   const said = sayEvent(event);
-  return `${out.paint('dim', clock(event.at))}  ${bad ? out.paint('red', said) : good ? out.paint('green', said) : said}`;
+  const shown = bad ? out.paint('red', said) : good ? out.paint('green', said) : said;
+  return `${out.paint('dim', clock(event.at))}  ${shown}`;
 }
 
 /** The local time of day; NaN-safe, for a stamp that cannot be read is shown as it is. */

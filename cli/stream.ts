@@ -1,4 +1,7 @@
-/** The live stream of events over a WebSocket: goes on behind the last event when the connection breaks or is let go. */
+/**
+ * The live stream of events over a WebSocket: goes on behind the last event when the connection breaks or is
+ * let go.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { Frame } from './api.ts';
@@ -33,8 +36,9 @@ class Ended extends Error {
 }
 
 /**
- * Every frame after `from`, without a gap or a repeat across reconnections, until the signal aborts. Rejects with
- * Unreachable when the first connection fails or none succeeds several times in a row, with Answered when it is refused.
+ * Every frame after `from`, without a gap or a repeat across reconnections, until the signal aborts. Rejects
+ * with Unreachable when the first connection fails or none succeeds several times in a row, with Answered when
+ * it is refused.
  */
 export async function* openStream(client: Client, ask: Ask, signal: AbortSignal): AsyncGenerator<Frame> {
   let from = ask.from;

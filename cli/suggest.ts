@@ -2,7 +2,10 @@
 
 const wordCharsMax = 40;
 
-/** The nearest of `known` within a third of the typed word's length (at least one slip); undefined where none is near. */
+/**
+ * The nearest of `known` within a third of the typed word's length (at least one slip); undefined where none
+ * is near.
+ */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
   if (typed.length > wordCharsMax) return undefined;
   let best: { word: string; slips: number } | undefined;

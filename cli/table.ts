@@ -1,4 +1,7 @@
-/** Columns that line up and fit the terminal: the columns that may shrink are cut with an ellipsis, widest first. */
+/**
+ * Columns that line up and fit the terminal: the columns that may shrink are cut with an ellipsis, widest
+ * first.
+ */
 
 export type Column = { readonly title: string; readonly shrinks?: boolean; readonly right?: boolean };
 
@@ -40,7 +43,10 @@ export function tableLines(
   ];
 }
 
-/** Takes a character at a time from the widest column that may still shrink until the line fits, or nothing shrinks. */
+/**
+ * Takes a character at a time from the widest column that may still shrink until the line fits, or nothing
+ * shrinks.
+ */
 function widthsFitting(heads: readonly Column[], wanted: readonly number[], columns: number): number[] {
   const widths = [...wanted];
   const total = () => widths.reduce((sum, width) => sum + width, gap.length * (widths.length - 1));
@@ -57,15 +63,17 @@ function widthsFitting(heads: readonly Column[], wanted: readonly number[], colu
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-const wide =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60\u3000-\u303e]/u;
+const eastAsian =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\uff01-\uff60\u3000-\u303e]/u;
+const emoji = /\p{Emoji_Presentation}/u;
 const ascii = /^[\x20-\x7e]*$/;
 
 /** How many cells of a terminal the text takes: two for the scripts of East Asia and for emoji. */
 export function widthOf(text: string): number {
   if (ascii.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += wide.test(segment) ? 2 : 1;
+  for (const { segment } of graphemes.segment(text))
+    width += eastAsian.test(segment) || emoji.test(segment) ? 2 : 1;
   return width;
 }
 

@@ -1,4 +1,7 @@
-/** Follows one thing by the stream until it is done: what was missed before the stream began is asked for once. */
+/**
+ * Follows one thing by the stream until it is done: what was missed before the stream began is asked for
+ * once.
+ */
 import type { LogEvent } from './api.ts';
 import type { Client } from './client.ts';
 import { exits } from './exit.ts';

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { locate } from '../../cli/locate.ts';
 import { type ApiServer, appRow, startApiServer } from '../support/api-server.ts';
 import { runCli } from '../support/run-cli.ts';
 
@@ -76,6 +77,17 @@ suite('apphub', () => {
     const wrong = await runCli(['apps', 'list'], { APPHUB_DATA_DIR: folder, APPHUB_TOKEN: 'wrong' });
     assert.equal(wrong.code, 4);
     assert.match(wrong.stderr, /Nobody has this token \(unauthorized\)\n {2}Set APPHUB_TOKEN/);
+  });
+
+  test('the operator token of this machine stays on this machine', async () => {
+    await writeFile(path.join(folder, 'operator-token'), 'secret');
+    const tokenFor = async (url: string) =>
+      (await locate({ APPHUB_URL: url, APPHUB_DATA_DIR: folder })).token;
+    assert.equal(await tokenFor('http://localhost:4000'), 'secret');
+    assert.equal(await tokenFor('http://[::1]:4000'), 'secret');
+    for (const host of ['apphub.example.org', '127.0.0.1.example.org', 'localhost.example.org', '10.0.0.1']) {
+      assert.equal(await tokenFor(`https://${host}`), undefined, host);
+    }
   });
 
   test('a server that is behind is waited for; one that stays behind is 3, with its lag', async () => {

@@ -61,6 +61,15 @@ suite('apphub builds', () => {
     assert.equal((await cli.ended).code, 1);
   });
 
+  test('Ctrl-C ends a watch with 130 and no words', async () => {
+    server.builds.set('old', buildRow('old', 'shop', { status: 'running' }));
+    const watching = startCli(['builds', 'show', 'old', '--watch'], server.env);
+    await until(() => server.sockets.size === 1);
+    watching.child.kill('SIGINT');
+    const { code, signal, stderr } = await watching.ended;
+    assert.deepEqual([code, signal, stderr], [130, null, '']);
+  });
+
   test('logs -f goes on where the connection broke, without a byte lost or repeated', async () => {
     server.builds.set('old', buildRow('old', 'shop'));
     const chunks = ['Step 1 : FROM häuser\n', 'hälf a ', 'line\n\u001b[31mred\u001b[0m\n', 'end'];

@@ -12,6 +12,7 @@ suite('apphub log', () => {
   beforeEach(() => {
     server.events.length = 0;
     server.streamQueries.length = 0;
+    server.repeats = false;
   });
   const positionsIn = (stdout: string) =>
     stdout
@@ -40,6 +41,7 @@ suite('apphub log', () => {
     await until(() => server.sockets.size === 1);
     server.append('BuildStarted', 'apps.build-1', { attempt: 1 });
     await cli.seen(/"position":"300"/);
+    server.repeats = true;
     server.cutStreams(1013, 'resume after 300');
     await until(() => server.sockets.size === 0);
     server.append('BuildFailed', 'apps.build-1', { reason: 'x' });

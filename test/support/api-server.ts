@@ -37,6 +37,8 @@ export async function startApiServer() {
     sockets: new Set<WebSocket>(),
     /** Answers to give before the real one, first to last. `reset` breaks the connection. */
     faults: [] as (Row | 'reset')[],
+    /** Whether a stream begins with the event it was to begin behind. */
+    repeats: false,
     /** How many log chunks to send before the connection breaks; once. */
     breakLogAfter: undefined as number | undefined,
   };
@@ -80,7 +82,8 @@ export async function startApiServer() {
       const from = query.get('from');
       if (from !== null) {
         const behind = from === 'start' ? 0n : BigInt(from);
-        for (const event of state.events) if (BigInt(event.position) > behind) send(ws, event);
+        const first = state.repeats ? behind - 1n : behind;
+        for (const event of state.events) if (BigInt(event.position) > first) send(ws, event);
       }
       ws.send(JSON.stringify({ kind: 'caughtUp', position: state.events.at(-1)?.position ?? null }));
       ws.send(JSON.stringify({ kind: 'heartbeat', position: null, at }));
