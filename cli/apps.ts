@@ -189,7 +189,7 @@ const untag = defineVerb({
     ),
 });
 
-export const history = defineVerb({
+const history = defineVerb({
   summary: 'Everything that happened to an app, its builds and launches',
   words: '<app>',
   options: { limit: filters.limit },
@@ -255,9 +255,8 @@ async function showApps(
   appRows(out, answer.data);
   const { total } = answer.meta ?? {};
   if (total !== undefined && total.count > answer.data.length) {
-    out.note(
-      `${answer.data.length} of ${total.exact ? '' : 'at least '}${count(total.count, 'app')}; more with --limit`,
-    );
+    const all = `${total.exact ? '' : 'at least '}${count(total.count, 'app')}`;
+    out.note(`${answer.data.length} of ${all}; more with --limit`);
   }
   return exits.ok;
 }

@@ -158,9 +158,8 @@ function buildRows(out: Output, { data }: Many<Build>): void {
 }
 
 function buildCard(out: Output, build: Build): void {
-  out.line(
-    `Build ${out.paint('bold', build.id)} of ${build.appId}  ${status(out, build.status)}${took(build.durationMs)}`,
-  );
+  const ended = `${status(out, build.status)}${took(build.durationMs)}`;
+  out.line(`Build ${out.paint('bold', build.id)} of ${build.appId}  ${ended}`);
   const { failure, log } = build;
   const step =
     failure?.step == null

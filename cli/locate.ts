@@ -11,8 +11,8 @@ export type Place = { readonly url: URL; readonly token: string | undefined };
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * APPHUB_URL and APPHUB_TOKEN, else `url` and `operator-token` in APPHUB_DATA_DIR (./data). The operator token
- * of this machine is never sent to another one.
+ * APPHUB_URL and APPHUB_TOKEN, else `url` and `operator-token` in APPHUB_DATA_DIR (./data). The operator
+ * token of this machine is never sent to another one.
  */
 export async function locate(env: Env): Promise<Place> {
   const folder = path.resolve(env.APPHUB_DATA_DIR?.trim() || 'data');

@@ -37,8 +37,8 @@ class Ended extends Error {
 
 /**
  * Every frame after `from`, without a gap or a repeat across reconnections, until the signal aborts. Rejects
- * with Unreachable when the first connection fails or none succeeds several times in a row, with Answered when
- * it is refused.
+ * with Unreachable when the first connection fails or none succeeds several times in a row, with Answered
+ * when it is refused.
  */
 export async function* openStream(client: Client, ask: Ask, signal: AbortSignal): AsyncGenerator<Frame> {
   let from = ask.from;

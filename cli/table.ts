@@ -9,7 +9,7 @@ const gap = '  ';
 const columnCharsMin = 8;
 
 /**
- * The lines of the table, header first. `columns` is the terminal's width; Infinity where nothing is to be cut.
+ * The lines of the table, header first. `columns` is the terminal's width; Infinity where nothing is cut.
  * `paint` colours a whole cell after its width is known, so colours never disturb the alignment.
  */
 export function tableLines(

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { suite, test } from 'node:test';
+import { verbs as apps } from '../../cli/apps.ts';
+import { verbs as builds } from '../../cli/builds.ts';
+import { verbs as launches } from '../../cli/launches.ts';
+import { verbs as log } from '../../cli/log.ts';
+
+suite('docs/cli.md', async () => {
+  const text = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+  for (const [noun, verbs] of Object.entries({ apps, builds, launches, log })) {
+    const section = text.split(/^## /m).find(part => part.startsWith(`\`apphub ${noun}\``)) ?? '';
+    test(`tells every verb and option of ${noun}, and none that is not there`, () => {
+      const wanted = Object.entries(verbs).map(([name, { words }]) =>
+        `apphub ${noun} ${name} ${words}`.trim(),
+      );
+      const told = [...section.matchAll(/\*\*`(apphub [^`]+)`\*\*/g)].map(match => match[1]);
+      assert.deepEqual(told.toSorted(), wanted.toSorted());
+      const options = Object.values(verbs).flatMap(verb => Object.keys(verb.options));
+      for (const option of options)
+        assert.match(section, new RegExp(`--${option}\\b`), `--${option} is not told`);
+      for (const [, option = ''] of section.matchAll(/--([a-z-]+)/g)) {
+        assert.ok([...options, 'json'].includes(option), `--${option} does not exist`);
+      }
+    });
+  }
+});
