@@ -3,7 +3,7 @@
  * decimal.
  */
 
-export type Tag = { key: string; value: string; source: string };
+type Tag = { key: string; value: string; source: string };
 
 export type App = {
   id: string;

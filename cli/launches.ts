@@ -15,6 +15,7 @@ import { watch } from './watch.ts';
 const rowsMax = 1_000;
 const portMax = 65_535;
 const tailLinesMax = 10_000;
+const addressColumnsMin = 150;
 
 const watched = (help: string) =>
   ({ watch: { type: 'boolean', short: 'w', help } }) as const satisfies Options;
@@ -172,23 +173,27 @@ function launchRows(out: Output, { data }: Many<Launch>): void {
     out.note('There are no launches like that yet.');
     return;
   }
+  const heads = [
+    { title: 'LAUNCH' },
+    { title: 'APP', shrinks: true },
+    { title: 'STATUS' },
+    { title: 'REQUESTED' },
+    { title: 'ENDS' },
+    { title: 'ADDRESS' },
+  ];
+  const rows = data.map(launch => [
+    launch.id,
+    launch.appId,
+    launch.status,
+    relative(launch.requestedAt),
+    relative(launch.endedAt ?? launch.expiresAt),
+    launch.status === 'running' ? launch.url : '-',
+  ]);
+  // Half an address is of no use: a narrow terminal leaves it to `launches open --print`.
+  const shown = out.columns < addressColumnsMin ? heads.length - 1 : heads.length;
   out.table(
-    [
-      { title: 'LAUNCH' },
-      { title: 'APP', shrinks: true },
-      { title: 'STATUS' },
-      { title: 'REQUESTED' },
-      { title: 'ENDS' },
-      { title: 'ADDRESS', shrinks: true },
-    ],
-    data.map(launch => [
-      launch.id,
-      launch.appId,
-      launch.status,
-      relative(launch.requestedAt),
-      relative(launch.endedAt ?? launch.expiresAt),
-      launch.status === 'running' ? launch.url : '-',
-    ]),
+    heads.slice(0, shown),
+    rows.map(row => row.slice(0, shown)),
     (cell, column) => (column === 2 ? status(out, cell) : cell),
   );
 }

@@ -4,12 +4,14 @@ import { duration, plain } from './format.ts';
 import { type Column, tableLines } from './table.ts';
 
 const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, cyan: 36 } as const;
-export type Style = keyof typeof styles;
+type Style = keyof typeof styles;
 
 export type Output = {
   readonly json: boolean;
   /** Whether standard output is a terminal. */
   readonly terminal: boolean;
+  /** The width of the terminal; Infinity where nothing is to be cut. */
+  readonly columns: number;
   paint(style: Style, text: string): string;
   line(text?: string): void;
   /** One JSON document: indented for people on a terminal, one line otherwise. */
@@ -39,6 +41,7 @@ export function openOutput(json: boolean, env: Env, stdout: Stream, stderr: Stre
   return {
     json,
     terminal,
+    columns,
     paint,
     line,
     document: value => line(JSON.stringify(value, null, terminal ? 2 : undefined)),
@@ -72,6 +75,7 @@ const styleOfStatus: Readonly<Record<string, Style>> = {
   running: 'green',
   failed: 'red',
   cancelled: 'dim',
+  '-': 'dim',
   archived: 'dim',
   stopped: 'dim',
   expired: 'dim',

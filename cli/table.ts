@@ -77,7 +77,7 @@ export function widthOf(text: string): number {
   return width;
 }
 
-export function cutTo(text: string, width: number): string {
+function cutTo(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let [kept, used] = ['', 0];
   for (const { segment } of graphemes.segment(text)) {

@@ -6,11 +6,11 @@ import type { Output } from './output.ts';
 import { nearest } from './suggest.ts';
 
 /** `value` names what an option takes, for the help; an option without it is a switch. */
-export type Option = ParseArgsOptionDescriptor & { readonly help: string; readonly value?: string };
+type Option = ParseArgsOptionDescriptor & { readonly help: string; readonly value?: string };
 export type Options = { readonly [name: string]: Option };
 
 /** What each command gets: a client that connects when it is first used, where to print, and when to stop. */
-export type Shell = {
+type Shell = {
   readonly env: Readonly<Record<string, string | undefined>>;
   output(json: boolean): Output;
   client(output: Output): Client;
