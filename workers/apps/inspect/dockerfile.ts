@@ -3,7 +3,7 @@
  * Follows Docker's reference: ARGs before the first FROM serve only FROM lines; a stage has its own variables; a stage that
  * is built on another one inherits what that one declared.
  */
-import { DockerfileParser, type Instruction } from 'dockerfile-ast';
+import { DockerfileParser, Env, type Instruction } from 'dockerfile-ast';
 import { portsMax } from '../../../domain/kernel/limits.ts';
 
 const valueCharsMax = 1_024;
@@ -71,7 +71,11 @@ function readInstructions(text: string): { keyword: string; args: string[] }[] {
   }
 }
 
+/** The words of an instruction; for ENV, in both of its forms, `NAME=value` without quotes. */
 function argumentsOf(instruction: Instruction): string[] {
+  if (instruction instanceof Env) {
+    return instruction.getProperties().map(each => `${each.getName()}=${each.getValue() ?? ''}`);
+  }
   return instruction.getArguments().map(each => each.getValue());
 }
 
@@ -110,7 +114,7 @@ function variablesOf({ args, env }: StageState): Variables {
 function applyInstruction(stage: StageState, keyword: string, args: string[]): void {
   const variables = variablesOf(stage);
   if (keyword === 'ENV') {
-    for (const [name, value] of readPairs(args)) stage.env.set(name, substitute(value, variables));
+    for (const [name, value] of args.map(splitPair)) stage.env.set(name, substitute(value ?? '', variables));
   } else if (keyword === 'HEALTHCHECK') {
     stage.healthcheck = args.find(arg => !arg.startsWith('--'))?.toUpperCase() === 'CMD';
   } else if (keyword === 'EXPOSE') {
@@ -119,13 +123,6 @@ function applyInstruction(stage: StageState, keyword: string, args: string[]): v
       if (!stage.ports.includes(port) && stage.ports.length < portsMax) stage.ports.push(port);
     }
   }
-}
-
-/** `NAME=value …`, or the old form `NAME the rest of the line`. */
-function readPairs(args: string[]): [string, string][] {
-  const [first = '', ...rest] = args;
-  if (!first.includes('=')) return [[first, rest.join(' ')]];
-  return args.map(splitPair).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 }
 
 function splitPair(text: string): [string, string | undefined] {
