@@ -92,7 +92,7 @@ export const launch: Decider<LaunchState, LaunchCommand, LaunchEvent> = {
     switch (command.type) {
       case 'StartLaunch':
         // The container is found again by its label, so a second start reports the same one.
-        if (state.status === 'starting' && state.containerId === command.data.containerId) return [];
+        if (isUp(state) && state.containerId === command.data.containerId) return [];
         if (state.status === 'requested' || state.status === 'starting') {
           return [{ type: 'LaunchStarting', data: { ...command.data, appId } }];
         }
@@ -120,3 +120,7 @@ export const launch: Decider<LaunchState, LaunchCommand, LaunchEvent> = {
     }
   },
 };
+
+function isUp({ status }: LaunchState): boolean {
+  return status === 'starting' || status === 'running';
+}

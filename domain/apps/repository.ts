@@ -59,6 +59,11 @@ export type RepositoryState =
 
 const sameTag = (a: Tag, b: Tag) => tagText(a) === tagText(b);
 
+/** A tag that is given twice counts once. */
+function distinct(tags: readonly Tag[]): Tag[] {
+  return tags.filter((tag, at) => tags.findIndex(other => sameTag(tag, other)) === at);
+}
+
 /** The changes that would really change something. */
 function changesTo(description: Description, wanted: Partial<Description>): Partial<Description> {
   const entries = Object.entries(wanted) as [keyof Description, string | null][];
@@ -95,7 +100,7 @@ export const repository: Decider<RepositoryState, RepositoryCommand, RepositoryE
     const { appId, at } = command.data;
     if (command.type === 'RegisterRepository') {
       if (state.status === 'registered') throw new Refusal('already-exists', { appId });
-      return [{ type: 'RepositoryRegistered', data: command.data }];
+      return [{ type: 'RepositoryRegistered', data: { ...command.data, tags: distinct(command.data.tags) } }];
     }
     if (state.status === 'absent') throw new Refusal('not-found', { appId });
     if (command.type === 'ArchiveRepository') {
