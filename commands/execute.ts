@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Metadata, Recorded } from '../domain/events.ts';
 import { type Decider, fold, type Message } from '../domain/kernel/decider.ts';
+import { Refusal } from '../domain/kernel/refusal.ts';
 import { type EventStore, LogUnavailable, WrongRevision } from '../eventstore/store.ts';
 
 const decisionsMax = 5;
@@ -16,6 +17,9 @@ export type Executed<State> = {
   readonly state: State;
 };
 
+/** `once`: a command whose cause is already recorded in the stream is a repeat, and its first outcome is the answer. */
+export type ExecuteOptions = { readonly once?: boolean };
+
 /**
  * Decides the command on the stream `${category}-${id}` and appends what comes out at exactly the revision it was decided on.
  * A lost race is decided afresh, at most `decisionsMax` times; an append whose answer was lost is repeated with the same
@@ -28,21 +32,37 @@ export async function execute<State, Command extends Message, Event extends Mess
   id: string,
   command: Command,
   metadata: Metadata,
+  options: ExecuteOptions = {},
 ): Promise<Executed<State>> {
   const stream = `${decider.category}-${id}`;
   for (let decision = 1; ; decision += 1) {
     const { events, revision } = await store.load(stream);
     const state = fold(decider, events as readonly unknown[] as Event[]);
+    const repeated = options.once === true ? causedBy(events, metadata) : undefined;
+    if (repeated !== undefined) return { position: repeated.position, changed: false, state };
     const decided = decider.decide(command, state);
     if (decided.length === 0) return { position: events.at(-1)?.position ?? null, changed: false, state };
     const recorded = decided.map(event => ({ ...event, id: randomUUID(), metadata }));
     try {
       const { position } = await appendSurely(store, stream, recorded, revision);
-      return { position, changed: true, state: decided.reduce((before, event) => decider.evolve(before, event), state) };
+      return {
+        position,
+        changed: true,
+        state: decided.reduce((before, event) => decider.evolve(before, event), state),
+      };
     } catch (error) {
       if (!(error instanceof WrongRevision) || decision === decisionsMax) throw error;
     }
   }
+}
+
+/** The last event this very request led to. Refuses when the same key was used with other words. */
+function causedBy(events: readonly Recorded[], metadata: Metadata): Recorded | undefined {
+  const found = events.findLast(event => event.metadata.causationId === metadata.causationId);
+  if (found !== undefined && found.metadata.correlationId !== metadata.correlationId) {
+    throw new Refusal('idempotency/mismatch');
+  }
+  return found;
 }
 
 async function appendSurely(
@@ -67,5 +87,7 @@ export async function stateOf<State, Event extends Message>(
   id: string,
 ): Promise<{ state: State; events: readonly Recorded[] } | null> {
   const { events } = await store.load(`${decider.category}-${id}`);
-  return events.length === 0 ? null : { state: fold(decider, events as readonly unknown[] as Event[]), events };
+  return events.length === 0
+    ? null
+    : { state: fold(decider, events as readonly unknown[] as Event[]), events };
 }

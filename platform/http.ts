@@ -14,7 +14,11 @@ const requestMsMax = 30_000;
 const urlCharsMax = 16 * 1_024;
 
 /** The one place where a refusal becomes a status. A code that is not listed is a conflict with the present state. */
-const statusOf: Partial<Record<RefusalCode, number>> = { 'not-found': 404, invalid: 400 };
+const statusOf: Partial<Record<RefusalCode, number>> = {
+  'not-found': 404,
+  invalid: 400,
+  'idempotency/mismatch': 422,
+};
 
 export type HttpOptions = {
   readonly logger: FastifyServerOptions['loggerInstance'];

@@ -1,0 +1,115 @@
+/** Asking for a build, repeating one, cancelling one. */
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import { type BuildSpec, build } from '../../domain/apps/build.ts';
+import { type IngestionEvent, ingestion } from '../../domain/apps/ingestion.ts';
+import { appIdPattern } from '../../domain/kernel/limits.ts';
+import { Refusal } from '../../domain/kernel/refusal.ts';
+import type { EventStore } from '../../eventstore/store.ts';
+import type { Clock } from '../clock.ts';
+import { execute, stateOf } from '../execute.ts';
+import { Accepted, accepted, type Cause, causeOf } from '../request.ts';
+import { presentApp } from './present-app.ts';
+
+const scope = 'apps:write';
+const BuildParams = Type.Object({ buildId: Type.String({ format: 'uuid' }) });
+
+export function buildCommands(deps: { store: EventStore; clock: Clock }): FastifyPluginAsyncTypebox {
+  const { store, clock } = deps;
+
+  const request = async (spec: BuildSpec, cause: 'manual' | 'retry', { metadata, once, newId }: Cause) => {
+    const buildId = newId();
+    const data = { buildId, cause, at: metadata.time, ...spec };
+    const { position } = await execute(store, build, buildId, { type: 'RequestBuild', data }, metadata, {
+      once,
+    });
+    return { buildId, position };
+  };
+
+  return async app => {
+    app.post(
+      '/apps/:appId/builds',
+      {
+        config: { scope },
+        schema: {
+          tags: ['builds'],
+          summary: 'Build the commit that was ingested last, or another one',
+          params: Type.Object({ appId: Type.String({ pattern: appIdPattern }) }),
+          body: Type.Optional(
+            Type.Object(
+              { commit: Type.Optional(Type.String({ pattern: '^[0-9a-f]{40}$' })) },
+              { additionalProperties: false },
+            ),
+          ),
+          response: { 202: Accepted },
+        },
+      },
+      async (http, reply) => {
+        const cause = causeOf(http, clock);
+        const spec = await specOf(store, http.params.appId, http.body?.commit);
+        const { buildId, position } = await request(spec, 'manual', cause);
+        return accepted(reply, buildId, position, `/builds/${buildId}`);
+      },
+    );
+
+    app.post(
+      '/builds/:buildId/retry',
+      {
+        config: { scope },
+        schema: {
+          tags: ['builds'],
+          summary: 'Build the same commit once more, as a new build',
+          params: BuildParams,
+          response: { 202: Accepted },
+        },
+      },
+      async (http, reply) => {
+        const cause = causeOf(http, clock);
+        const before = await stateOf(store, build, http.params.buildId);
+        if (before?.state.spec == null) throw new Refusal('not-found', { buildId: http.params.buildId });
+        if (before.state.status !== 'finished') {
+          throw new Refusal('build/not-finished', { buildId: http.params.buildId });
+        }
+        await presentApp(store, before.state.spec.appId);
+        const { buildId, position } = await request(before.state.spec, 'retry', cause);
+        return accepted(reply, buildId, position, `/builds/${buildId}`);
+      },
+    );
+
+    app.post(
+      '/builds/:buildId/cancel',
+      {
+        config: { scope },
+        schema: {
+          tags: ['builds'],
+          summary: 'Cancel a build that is queued or running',
+          params: BuildParams,
+          response: { 202: Accepted },
+        },
+      },
+      async (http, reply) => {
+        const { buildId } = http.params;
+        const { metadata, once } = causeOf(http, clock);
+        const command = { type: 'CancelBuild', data: { buildId, at: metadata.time } } as const;
+        const { position } = await execute(store, build, buildId, command, metadata, { once });
+        return accepted(reply, buildId, position, `/builds/${buildId}`);
+      },
+    );
+  };
+}
+
+/** What is to be built: the app's source as it is described now, at the commit asked for or ingested last. */
+async function specOf(store: EventStore, appId: string, commit: string | undefined): Promise<BuildSpec> {
+  const { description } = await presentApp(store, appId);
+  const ingested = await stateOf(store, ingestion, appId);
+  const last = (ingested?.events as readonly IngestionEvent[] | undefined)?.findLast(
+    event => event.type === 'IngestionSucceeded',
+  );
+  if (last === undefined) throw new Refusal('build/no-commit', { appId });
+  return {
+    appId,
+    repoUrl: description.repoUrl,
+    ref: description.ref,
+    commit: commit ?? last.data.commit,
+    dockerfilePath: description.dockerfilePath ?? last.data.inspection.dockerfilePath,
+  };
+}

@@ -1,0 +1,137 @@
+/** Starting and stopping previews. */
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import { type BuiltImage, build } from '../../domain/apps/build.ts';
+import { type EnvVariable, launch } from '../../domain/apps/launch.ts';
+import * as limits from '../../domain/kernel/limits.ts';
+import { Refusal } from '../../domain/kernel/refusal.ts';
+import type { EventStore } from '../../eventstore/store.ts';
+import { invalid } from '../../platform/problem.ts';
+import type { Clock } from '../clock.ts';
+import { execute, stateOf } from '../execute.ts';
+import { Accepted, accepted, causeOf } from '../request.ts';
+import { presentApp } from './present-app.ts';
+
+const scope = 'apps:launch';
+const portDefault = 8_080;
+
+const LaunchBody = Type.Object(
+  {
+    buildId: Type.Optional(Type.String({ format: 'uuid', description: 'Default: the released build' })),
+    env: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            key: Type.String({ pattern: limits.envKeyPattern }),
+            value: Type.String({ maxLength: limits.envValueCharsMax }),
+          },
+          { additionalProperties: false },
+        ),
+        { maxItems: limits.launchEnvMax, description: 'Plain configuration, readable in the history' },
+      ),
+    ),
+    resourceProfile: Type.Optional(
+      Type.Union([Type.Literal('small'), Type.Literal('medium'), Type.Literal('large')]),
+    ),
+    ttlSeconds: Type.Optional(
+      Type.Integer({ minimum: limits.launchTtlSecondsMin, maximum: limits.launchTtlSecondsMax }),
+    ),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+  },
+  { additionalProperties: false },
+);
+
+export function launchCommands(deps: { store: EventStore; clock: Clock }): FastifyPluginAsyncTypebox {
+  const { store, clock } = deps;
+
+  return async app => {
+    app.post(
+      '/apps/:appId/launches',
+      {
+        config: { scope },
+        schema: {
+          tags: ['launches'],
+          summary: 'Run the app as a sandboxed preview behind an address of its own',
+          params: Type.Object({ appId: Type.String({ pattern: limits.appIdPattern }) }),
+          body: Type.Optional(LaunchBody),
+          response: { 202: Accepted },
+        },
+      },
+      async (request, reply) => {
+        const { appId } = request.params;
+        const { env = [], resourceProfile = 'small', ttlSeconds, port, buildId: wanted } = request.body ?? {};
+        refuseTwice(env);
+        const { metadata, once, newId } = causeOf(request, clock);
+        const { buildId, image, imageId, ports } = await imageOf(store, appId, wanted);
+        const launchId = newId();
+        const ttlMs = (ttlSeconds ?? limits.launchTtlSecondsDefault) * 1_000;
+        const data = {
+          launchId,
+          at: metadata.time,
+          appId,
+          buildId,
+          image,
+          imageId,
+          env,
+          resourceProfile,
+          port: port ?? portOf(env, ports),
+          expiresAt: new Date(Date.parse(metadata.time) + ttlMs).toISOString(),
+        };
+        const command = { type: 'RequestLaunch', data } as const;
+        const { position } = await execute(store, launch, launchId, command, metadata, { once });
+        return accepted(reply, launchId, position, `/launches/${launchId}`);
+      },
+    );
+
+    app.post(
+      '/launches/:launchId/stop',
+      {
+        config: { scope },
+        schema: {
+          tags: ['launches'],
+          summary: 'Stop a launch and remove its container',
+          params: Type.Object({ launchId: Type.String({ format: 'uuid' }) }),
+          response: { 202: Accepted },
+        },
+      },
+      async (request, reply) => {
+        const { launchId } = request.params;
+        const { metadata, once } = causeOf(request, clock);
+        const data = { launchId, reason: 'stopped', at: metadata.time } as const;
+        const { position } = await execute(store, launch, launchId, { type: 'StopLaunch', data }, metadata, {
+          once,
+        });
+        return accepted(reply, launchId, position, `/launches/${launchId}`);
+      },
+    );
+  };
+}
+
+function refuseTwice(env: readonly EnvVariable[]): void {
+  const seen = new Set<string>();
+  for (const [place, { key }] of env.entries()) {
+    if (seen.has(key)) throw invalid([{ field: `env.${place}.key`, message: `${key} is given twice` }]);
+    seen.add(key);
+  }
+}
+
+/** The image to run: of the build asked for, else of the app's release. */
+async function imageOf(
+  store: EventStore,
+  appId: string,
+  wanted: string | undefined,
+): Promise<BuiltImage & { buildId: string }> {
+  const { release } = await presentApp(store, appId);
+  const buildId = wanted ?? release?.buildId;
+  if (buildId === undefined) throw new Refusal('launch/no-image', { appId });
+  const found = await stateOf(store, build, buildId);
+  if (found?.state.spec?.appId !== appId) throw new Refusal('not-found', { buildId });
+  if (found.state.built === null) throw new Refusal('launch/no-image', { appId, buildId });
+  return { ...found.state.built, buildId };
+}
+
+/** Where the app listens: PORT, as most hosts tell it, else the lowest port the image exposes. */
+function portOf(env: readonly EnvVariable[], ports: readonly number[]): number {
+  const told = Number(env.find(({ key }) => key === 'PORT')?.value);
+  if (Number.isInteger(told) && told > 0 && told < 65_536) return told;
+  return ports.length > 0 ? Math.min(...ports) : portDefault;
+}

@@ -1,0 +1,140 @@
+/** Every setting of the platform, read once from the environment and checked; what is not set has a default that works. */
+import path from 'node:path';
+
+export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
+export type Room = (typeof rooms)[number];
+
+export type Config = {
+  /** The one port people know: page, API, stream and previews. */
+  readonly port: number;
+  readonly host: string;
+  /** Everything that is kept on this machine. Absolute. */
+  readonly dataDir: string;
+  /** Each is undefined where the embedded one is to be used. */
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly eventstoreUrl: string | undefined;
+  readonly dockerHost: string | undefined;
+  /** A launch is reached at `http://<launch>.<previewDomain>:<port>/`. */
+  readonly previewDomain: string;
+  /** Where previews are seen from outside when a proxy stands in front; undefined: this machine's own port. */
+  readonly previewPort: number;
+  readonly allowLocalRepositories: boolean;
+  /** Without Redis the jobs run in the process. False refuses to start instead. */
+  readonly allowInlineMode: boolean;
+  /** `always`, `none`, or milliseconds between syncs of the embedded log. */
+  readonly logDurability: 'always' | 'none' | { readonly intervalMs: number };
+  readonly operatorToken: string | undefined;
+  readonly webhookSecret: string | undefined;
+  readonly syncSeconds: number;
+  readonly ingestionsAtOnce: number;
+  readonly buildsAtOnce: number;
+  readonly s3: S3Config | undefined;
+  readonly logLevel: string;
+};
+
+export type S3Config = {
+  readonly endpoint: string | undefined;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+};
+
+/** A setting that cannot be used, with what would be right. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export function readConfig(env: Env): Config {
+  const port = integer(env, 'PORT', 4_000, 0, 65_535);
+  return {
+    port,
+    host: text(env, 'HOST') ?? '127.0.0.1',
+    dataDir: path.resolve(text(env, 'APPHUB_DATA_DIR') ?? 'data'),
+    databaseUrl: url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']),
+    redisUrl: url(env, 'REDIS_URL', ['redis:', 'rediss:', 'unix:']),
+    eventstoreUrl: url(env, 'EVENTSTORE_URL', [
+      'esdb:',
+      'esdb+discover:',
+      'kurrentdb:',
+      'kurrentdb+discover:',
+    ]),
+    dockerHost: text(env, 'DOCKER_HOST'),
+    previewDomain: text(env, 'APPHUB_PREVIEW_DOMAIN') ?? 'preview.localhost',
+    previewPort: integer(env, 'APPHUB_PREVIEW_PORT', port, 0, 65_535),
+    allowLocalRepositories: flag(env, 'APPHUB_ALLOW_LOCAL_REPOSITORIES', false),
+    allowInlineMode: flag(env, 'APPHUB_ALLOW_INLINE_MODE', true),
+    logDurability: durability(env),
+    operatorToken: secret(env, 'APPHUB_OPERATOR_TOKEN'),
+    webhookSecret: secret(env, 'APPHUB_WEBHOOK_SECRET'),
+    syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
+    ingestionsAtOnce: integer(env, 'APPHUB_INGESTIONS_AT_ONCE', 2, 1, 64),
+    buildsAtOnce: integer(env, 'APPHUB_BUILDS_AT_ONCE', 1, 1, 64),
+    s3: s3(env),
+    logLevel: text(env, 'LOG_LEVEL') ?? 'info',
+  };
+}
+
+const secretCharsMin = 16;
+
+function text(env: Env, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === '' ? undefined : value;
+}
+
+function integer(env: Env, name: string, byDefault: number, min: number, max: number): number {
+  const given = text(env, name);
+  if (given === undefined) return byDefault;
+  const value = Number(given);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new ConfigError(`${name} is "${given}"; it must be a whole number from ${min} to ${max}`);
+}
+
+function flag(env: Env, name: string, byDefault: boolean): boolean {
+  const given = text(env, name)?.toLowerCase();
+  if (given === undefined) return byDefault;
+  if (['1', 'true', 'yes', 'on'].includes(given)) return true;
+  if (['0', 'false', 'no', 'off'].includes(given)) return false;
+  throw new ConfigError(`${name} is "${given}"; it must be true or false`);
+}
+
+function url(env: Env, name: string, protocols: readonly string[]): string | undefined {
+  const given = text(env, name);
+  if (given === undefined) return undefined;
+  if (protocols.some(protocol => given.startsWith(protocol))) return given;
+  throw new ConfigError(`${name} must begin with one of ${protocols.map(one => `${one}//`).join(', ')}`);
+}
+
+function secret(env: Env, name: string): string | undefined {
+  const given = text(env, name);
+  if (given === undefined || given.length >= secretCharsMin) return given;
+  throw new ConfigError(`${name} is too short; it needs at least ${secretCharsMin} characters`);
+}
+
+function durability(env: Env): Config['logDurability'] {
+  const given = text(env, 'APPHUB_LOG_DURABILITY') ?? 'always';
+  if (given === 'always' || given === 'none') return given;
+  const intervalMs = Number(/^interval:(\d{1,6})$/.exec(given)?.[1]);
+  if (intervalMs > 0) return { intervalMs };
+  throw new ConfigError(
+    `APPHUB_LOG_DURABILITY is "${given}"; it must be always, none or interval:<milliseconds>`,
+  );
+}
+
+/** The object store is S3 where a bucket is named, else a folder of the data directory. */
+function s3(env: Env): S3Config | undefined {
+  const bucket = text(env, 'APPHUB_S3_BUCKET');
+  if (bucket === undefined) return undefined;
+  const accessKeyId = text(env, 'APPHUB_S3_ACCESS_KEY_ID');
+  const secretAccessKey = text(env, 'APPHUB_S3_SECRET_ACCESS_KEY');
+  if (accessKeyId === undefined || secretAccessKey === undefined) {
+    throw new ConfigError(
+      'APPHUB_S3_BUCKET also needs APPHUB_S3_ACCESS_KEY_ID and APPHUB_S3_SECRET_ACCESS_KEY',
+    );
+  }
+  const region = text(env, 'APPHUB_S3_REGION') ?? 'us-east-1';
+  return { endpoint: text(env, 'APPHUB_S3_ENDPOINT'), region, bucket, accessKeyId, secretAccessKey };
+}
