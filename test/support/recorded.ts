@@ -1,0 +1,167 @@
+/** Events as the log would give them to a projection, without a log. */
+import type { EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
+
+export const recordedAt = '2026-01-02T03:04:05.000Z';
+
+/** The event at this position: its revision is not meaningful, its ids and times are always the same. */
+export function recorded(event: PlatformEvent, position: bigint): Recorded {
+  const { appId } = event.data;
+  return {
+    ...event,
+    id: `00000000-0000-4000-8000-${position.toString().padStart(12, '0')}`,
+    stream: `apps.repository-${appId}`,
+    revision: position - 1n,
+    position,
+    created: recordedAt,
+    metadata: { actor: 'operator:ann', correlationId: 'r1', causationId: 'q1', time: recordedAt },
+  } as Recorded;
+}
+
+/** One event of each type, all of the app `todo`, in an order that makes sense. The compiler says when one is missing. */
+export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, { type: T }>['data'] } = {
+  RepositoryRegistered: {
+    appId: 'todo',
+    at: '2026-01-01T00:00:00.000Z',
+    name: 'Todo',
+    description: 'A list',
+    repoUrl: 'https://git.example/todo.git',
+    ref: 'main',
+    dockerfilePath: null,
+    homepage: null,
+    owner: 'ann',
+    tags: [{ key: 'language', value: 'node' }],
+  },
+  RepositoryChanged: {
+    appId: 'todo',
+    at: '2026-01-01T00:00:01.000Z',
+    changes: { name: 'To do', owner: null },
+  },
+  RepositoryTagged: { appId: 'todo', at: '2026-01-01T00:00:02.000Z', tag: { key: 'a', value: 'b' } },
+  RepositoryUntagged: { appId: 'todo', at: '2026-01-01T00:00:03.000Z', tag: { key: 'a', value: 'b' } },
+  IngestionQueued: { appId: 'todo', run: 1, cause: 'registered', at: '2026-01-01T00:00:04.000Z' },
+  IngestionStarted: { appId: 'todo', run: 1, attempt: 1, at: '2026-01-01T00:00:05.000Z' },
+  IngestionDeferred: { appId: 'todo', cause: 'webhook', at: '2026-01-01T00:00:06.000Z' },
+  IngestionAttemptFailed: {
+    appId: 'todo',
+    run: 1,
+    attempt: 1,
+    reason: 'no network',
+    retryAt: '2026-01-01T00:01:00.000Z',
+    at: '2026-01-01T00:00:07.000Z',
+  },
+  IngestionFailed: {
+    appId: 'todo',
+    run: 1,
+    attempt: 2,
+    reason: 'no such branch',
+    durationMs: 9,
+    at: '2026-01-01T00:00:08.000Z',
+  },
+  IngestionSucceeded: {
+    appId: 'todo',
+    run: 1,
+    attempt: 1,
+    commit: 'c1',
+    branch: 'main',
+    inspection: {
+      dockerfilePath: 'Dockerfile',
+      title: 'Todo "ä"',
+      description: null,
+      homepage: null,
+      tags: [{ key: 'port', value: '80', source: 'auto:dockerfile' }],
+      previews: [],
+      ports: [80],
+      healthcheck: true,
+    },
+    durations: { cloneMs: 1, inspectMs: 2, storeMs: 3 },
+    at: '2026-01-01T00:00:09.000Z',
+  },
+  IngestionCancelled: { appId: 'todo', run: 1, at: '2026-01-01T00:00:10.000Z' },
+  BuildRequested: {
+    buildId: 'b1',
+    cause: 'ingested',
+    at: '2026-01-01T00:00:11.000Z',
+    appId: 'todo',
+    repoUrl: 'https://git.example/todo.git',
+    ref: null,
+    commit: 'c1',
+    dockerfilePath: 'Dockerfile',
+  },
+  BuildStarted: { buildId: 'b1', appId: 'todo', attempt: 1, at: '2026-01-01T00:00:12.000Z' },
+  BuildSucceeded: {
+    buildId: 'b1',
+    appId: 'todo',
+    attempt: 1,
+    durationMs: 1_500,
+    log: { lines: 3, bytes: 90, truncated: false },
+    at: '2026-01-01T00:00:13.000Z',
+    image: 'apphub/todo:c1',
+    imageId: 'sha256:1',
+    bytes: 5_000_000_000,
+    ports: [80, 443],
+  },
+  BuildFailed: {
+    buildId: 'b1',
+    appId: 'todo',
+    attempt: 1,
+    durationMs: 700,
+    log: { lines: 2, bytes: 20, truncated: true },
+    at: '2026-01-01T00:00:14.000Z',
+    reason: 'exit code 1',
+    step: 2,
+    instruction: 'RUN false',
+  },
+  BuildCancelled: { buildId: 'b1', appId: 'todo', at: '2026-01-01T00:00:15.000Z' },
+  RepositoryReleased: {
+    appId: 'todo',
+    at: '2026-01-01T00:00:16.000Z',
+    release: {
+      buildId: 'b1',
+      commit: 'c1',
+      image: 'apphub/todo:c1',
+      imageId: 'sha256:1',
+      ports: [80, 443],
+      requestedAt: '2026-01-01T00:00:11.000Z',
+    },
+  },
+  LaunchRequested: {
+    launchId: 'l1',
+    at: '2026-01-01T00:00:17.000Z',
+    appId: 'todo',
+    buildId: 'b1',
+    image: 'apphub/todo:c1',
+    imageId: 'sha256:1',
+    env: [{ key: 'A', value: 'b' }],
+    resourceProfile: 'small',
+    port: null,
+    expiresAt: '2026-01-01T01:00:00.000Z',
+  },
+  LaunchStarting: {
+    launchId: 'l1',
+    appId: 'todo',
+    at: '2026-01-01T00:00:18.000Z',
+    containerId: 'k1',
+    hostPort: 40_000,
+    port: 80,
+  },
+  LaunchRunning: { launchId: 'l1', appId: 'todo', at: '2026-01-01T00:00:19.000Z', startedInMs: 850 },
+  LaunchStopping: { launchId: 'l1', appId: 'todo', at: '2026-01-01T00:00:20.000Z', reason: 'stopped' },
+  LaunchStopped: { launchId: 'l1', appId: 'todo', at: '2026-01-01T00:00:21.000Z' },
+  LaunchExpired: { launchId: 'l1', appId: 'todo', at: '2026-01-01T00:00:22.000Z' },
+  LaunchFailed: {
+    launchId: 'l1',
+    appId: 'todo',
+    at: '2026-01-01T00:00:23.000Z',
+    reason: 'exited',
+    exitCode: 1,
+    lastLines: ['oh', 'no'],
+  },
+  RepositoryArchived: { appId: 'todo', at: '2026-01-01T00:00:24.000Z' },
+};
+
+/** Sample events by type, at the positions 1, 2, 3 … */
+export function samples(...types: readonly EventType[]): readonly Recorded[] {
+  return types.map((type, at) =>
+    recorded({ type, data: sampleEvents[type] } as PlatformEvent, BigInt(at + 1)),
+  );
+}
