@@ -31,6 +31,7 @@ export class GitFailure extends Error {
 
 /** What git (2.x, LC_ALL=C) says on its error output, and what it means. The first that matches wins. */
 const meanings: readonly [RegExp, GitFailureCode, string][] = [
+  [/spawn git ENOENT/, 'failed', 'git is not installed on this server. Its operator has to install it.'],
   [
     /could not read Username|could not read Password|Authentication failed|terminal prompts disabled|HTTP 40[13]|error: 40[13]/i,
     'auth',

@@ -12,14 +12,14 @@ import { type GitRun, runGit } from './git-run.ts';
 
 export { GitFailure, type GitFailureCode } from './git-failure.ts';
 
-export type CloneLimits = {
+type CloneLimits = {
   timeMsMax: number;
   /** Bytes of the transferred objects, and again of the files checked out. */
   bytesMax: number;
   filesMax: number;
 };
 
-export const cloneLimits: CloneLimits = {
+const cloneLimits: CloneLimits = {
   timeMsMax: 10 * 60_000,
   bytesMax: 512 * 1024 * 1024,
   filesMax: 50_000,

@@ -196,6 +196,42 @@ suite('what git must not do', () => {
   });
 });
 
+suite('the machine git runs on', () => {
+  const withPath = async (folder: string, use: () => Promise<void>) => {
+    const saved = process.env.PATH;
+    process.env.PATH = folder;
+    try {
+      await use();
+    } finally {
+      process.env.PATH = saved;
+    }
+  };
+
+  test('ssh is told never to ask, and its refusal is said', async () => {
+    const bin = path.join(root, 'bin');
+    mkdirSync(bin);
+    const script = `#!/bin/sh\necho "$@" > '${bin}/arguments'\necho 'git@example.org: Permission denied (publickey).' >&2\nexit 255\n`;
+    writeFileSync(path.join(bin, 'ssh'), script, { mode: 0o755 });
+    await withPath(`${bin}:${process.env.PATH}`, () =>
+      assert.rejects(
+        remoteHead({ url: 'git@example.org:team/app.git', allowLocal: false }),
+        fails('auth', /did not let us in over ssh/, false),
+      ),
+    );
+    const told = readFileSync(path.join(bin, 'arguments'), 'utf8');
+    assert.match(told, /-o BatchMode=yes .*git@example\.org git-upload-pack 'team\/app\.git'/);
+  });
+
+  test('a machine without git says so', async () => {
+    await withPath(path.join(root, 'nothing-here'), () =>
+      assert.rejects(
+        remoteHead({ url: `${server.url}/app.git`, allowLocal: false }),
+        fails('failed', /git is not installed/, true),
+      ),
+    );
+  });
+});
+
 suite('limits of cloning', () => {
   test('too many files and too many bytes are seen before anything is written out', async () => {
     const url = `${server.url}/big.git`;

@@ -7,9 +7,9 @@ import { open, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InspectionFailure } from './inspection-failure.ts';
 
-export const listedEntriesMax = 5_000;
+const listedEntriesMax = 5_000;
 
-export type Entry = { name: string; kind: 'file' | 'folder' | 'link' };
+type Entry = { name: string; kind: 'file' | 'folder' | 'link' };
 
 export type Checkout = {
   /** Whether there is a regular file of this name inside the checkout. */

@@ -9,7 +9,7 @@ import { portsMax } from '../../../domain/kernel/limits.ts';
 const valueCharsMax = 1_024;
 const stagesMax = 64;
 
-export type Stage = {
+type Stage = {
   name: string | null;
   /** The image the stage goes back to, through other stages; `scratch` for none. */
   baseImage: string;

@@ -11,7 +11,7 @@ const manifestBytesMax = 256 * 1024;
 const manifestsReadMax = 16;
 
 /** What a package.json says for people to read. */
-export type PackageFacts = { name: string | null; description: string | null; homepage: string | null };
+type PackageFacts = { name: string | null; description: string | null; homepage: string | null };
 export type ManifestFacts = { tags: SourcedTag[]; package: PackageFacts | null };
 
 type Ecosystem = { files: RegExp; language: string; frameworks: Record<string, string> };

@@ -11,7 +11,7 @@ const titleCharsMax = 120;
 const descriptionCharsMax = 1_000;
 const picturesReadMax = 24;
 
-export type ReadmePicture = { address: string; title: string | null };
+type ReadmePicture = { address: string; title: string | null };
 export type Readme = {
   /** Folder the README is in; addresses of pictures are relative to it. */
   folder: string;

@@ -9,7 +9,7 @@ import { type Checkout, foldersUpFrom, inFolder } from './checkout.ts';
 import { isRecord, parseStructured, structuredBytesMax } from './structured.ts';
 import { asPlainLine } from './text.ts';
 
-export const tagFileNames = [
+const tagFileNames = [
   '.apphub/tags.yaml',
   '.apphub/tags.yml',
   '.apphub/tags.json',
