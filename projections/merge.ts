@@ -70,7 +70,8 @@ function fits(change: Change, op: Exclude<Op, { op: 'dropAll' }>): boolean {
     case 'put':
       return change.patch === undefined && change.add === undefined;
     case 'patch':
-      return change.add === undefined || Object.keys(op.set).every(column => !(column in (change.add ?? {})));
+      // The sum may make the row that the patch then finds.
+      return change.add === undefined;
     case 'add':
       return (
         change.patch === undefined || Object.keys(op.by).every(column => !(column in (change.patch ?? {})))
@@ -103,17 +104,21 @@ function fold(change: Change, op: Exclude<Op, { op: 'dropAll' }>): void {
 }
 
 function foldAdd(change: Change, key: Row, by: { readonly [column: string]: number }): void {
-  if (change.reset && change.put === undefined) change.put = { ...key };
-  const put = change.put;
+  const { put, add } = change;
+  if (put === undefined && change.reset) {
+    change.put = { ...key, ...by };
+    return;
+  }
   if (
     put !== undefined &&
-    (change.reset || Object.keys(by).every(column => typeof put[column] === 'number'))
+    add === undefined &&
+    Object.keys(by).every(column => typeof put[column] === 'number')
   ) {
-    const sums = Object.entries(by).map(([column, amount]) => [column, Number(put[column] ?? 0) + amount]);
+    const sums = Object.entries(by).map(([column, amount]) => [column, Number(put[column]) + amount]);
     change.put = { ...put, ...(Object.fromEntries(sums) as Row) };
     return;
   }
-  const sum: Record<string, number> = { ...change.add };
+  const sum: Record<string, number> = { ...add };
   for (const [column, amount] of Object.entries(by)) sum[column] = (sum[column] ?? 0) + amount;
   change.add = sum;
 }

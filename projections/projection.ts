@@ -13,7 +13,7 @@ export type Op =
   | { readonly op: 'put'; readonly table: string; readonly row: Row }
   /** These columns are this now, if the row is there. */
   | { readonly op: 'patch'; readonly table: string; readonly key: Row; readonly set: Row }
-  /** Numbers to add to columns; a row that is not there starts at zero. */
+  /** Numbers to add to columns; a row that is not there starts at zero, which has to be the columns' default. */
   | {
       readonly op: 'add';
       readonly table: string;
