@@ -1,0 +1,19 @@
+/** Every projection of the platform, in no order that matters: each owns its tables and none reads another's. */
+import { builds } from './apps/build.ts';
+import { history } from './apps/history.ts';
+import { ingestions } from './apps/ingestion.ts';
+import { launches } from './apps/launch.ts';
+import { repositories } from './apps/repository.ts';
+import { search } from './apps/search.ts';
+import { tags } from './apps/tag.ts';
+import type { Projection } from './projection.ts';
+
+export const projections: readonly Projection[] = [
+  repositories,
+  ingestions,
+  builds,
+  launches,
+  history,
+  search,
+  tags,
+];

@@ -1,0 +1,175 @@
+/** Launches, where they are reached, and what they print. */
+import { Readable } from 'node:stream';
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import type { Knex } from 'knex';
+import { appIdPattern } from '../../domain/kernel/limits.ts';
+import { Refusal } from '../../domain/kernel/refusal.ts';
+import type { LogStore } from '../../platform/log-store.ts';
+import { After, type Freshness } from '../fresh.ts';
+import { whyNoDocker } from '../machine.ts';
+import { newestFirst, type PageQuery } from '../page.ts';
+import { Count, listOf, nullable, oneOf, Paging, Text, Time } from '../shapes.ts';
+
+const config = { scope: 'apps:read' } as const;
+const tags = ['launches'];
+const table = 'apps_launches';
+const statuses = ['requested', 'starting', 'running', 'stopping', 'stopped', 'expired', 'failed'];
+const tailMax = 10_000;
+const logBytesMax = 16 << 20;
+
+const Status = Type.Union(statuses.map(one => Type.Literal(one)));
+
+export const Launch = Type.Object({
+  id: Text,
+  appId: Text,
+  buildId: Text,
+  image: Text,
+  status: Status,
+  url: Text,
+  env: Type.Array(Type.Object({ key: Text, value: Text })),
+  resourceProfile: Text,
+  port: nullable(Count),
+  startedInMs: nullable(Count),
+  failure: nullable(Type.Object({ reason: Text, exitCode: nullable(Count), lastLines: Type.Array(Text) })),
+  requestedAt: Time,
+  runningAt: nullable(Time),
+  endedAt: nullable(Time),
+  expiresAt: Time,
+  waitingFor: nullable(Text),
+});
+
+type LaunchRow = { launch_id: string; status: string; requested_at: string } & Record<string, unknown>;
+
+export type LaunchDeps = {
+  sql: Knex;
+  fresh: Freshness;
+  logs: LogStore;
+  /** Where the preview of a launch is reached. */
+  previewUrl: (launchId: string) => string;
+  /** Lines of a container that is still there, straight from the engine. */
+  containerLogs: (
+    launchId: string,
+    request: { tail?: number; follow?: boolean; signal?: AbortSignal },
+  ) => AsyncIterable<Uint8Array>;
+};
+
+const Query = Type.Object({ ...After, ...Paging, status: Type.Optional(Status) });
+const LaunchParams = Type.Object({ launchId: Type.String({ format: 'uuid' }) });
+
+export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
+  const { sql, fresh, previewUrl } = deps;
+
+  const page = async (query: PageQuery, appId?: string) => {
+    const { rows, nextCursor } = await newestFirst<LaunchRow>(sql, { table, id: 'launch_id', appId }, query);
+    const noDocker = await whyNoDocker(sql);
+    return { data: rows.map(row => launchOf(row, previewUrl, noDocker)), meta: { nextCursor } };
+  };
+
+  return async app => {
+    app.addHook('preHandler', fresh.check);
+    const response = { 200: listOf(Launch) };
+    app.get(
+      '/launches',
+      { config, schema: { tags, summary: 'All launches, newest first', querystring: Query, response } },
+      request => page(request.query),
+    );
+    app.get(
+      '/apps/:appId/launches',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'Launches of an app, newest first',
+          params: Type.Object({ appId: Type.String({ pattern: appIdPattern }) }),
+          querystring: Query,
+          response,
+        },
+      },
+      request => page(request.query, request.params.appId),
+    );
+    app.get(
+      '/launches/:launchId',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'One launch',
+          params: LaunchParams,
+          querystring: Type.Object(After),
+          response: { 200: oneOf(Launch) },
+        },
+      },
+      async request => ({
+        data: launchOf(await presentLaunch(sql, request.params.launchId), previewUrl, await whyNoDocker(sql)),
+      }),
+    );
+  };
+}
+
+/** What the app prints while its container is there, and its last lines afterwards. */
+export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps): FastifyPluginAsyncTypebox {
+  return async app => {
+    app.addHook('preHandler', fresh.check);
+    app.get(
+      '/launches/:launchId/logs',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'What the app prints; with follow it goes on until the app ends',
+          params: LaunchParams,
+          querystring: Type.Object({
+            ...After,
+            tail: Type.Optional(Type.Integer({ minimum: 0, maximum: tailMax })),
+            follow: Type.Optional(Type.Boolean()),
+          }),
+        },
+      },
+      async (request, reply) => {
+        const { launchId } = request.params;
+        const { tail, follow = false } = request.query;
+        await presentLaunch(sql, launchId);
+        reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store');
+        const kept = await logs.read(launchId, 0, logBytesMax);
+        if (kept !== undefined)
+          return reply.send(tail === undefined ? kept.bytes : lastLines(kept.bytes, tail));
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        const wanted = { ...(tail === undefined ? {} : { tail }), follow, signal: gone.signal };
+        return reply.send(Readable.from(containerLogs(launchId, wanted), { objectMode: false }));
+      },
+    );
+  };
+}
+
+async function presentLaunch(sql: Knex, launchId: string): Promise<LaunchRow> {
+  const row = await sql(table).where({ launch_id: launchId }).first();
+  if (row === undefined) throw new Refusal('not-found', { launchId });
+  return row;
+}
+
+function launchOf(row: LaunchRow, previewUrl: LaunchDeps['previewUrl'], noDocker: string | null) {
+  return {
+    id: row.launch_id,
+    appId: row.app_id,
+    buildId: row.build_id,
+    image: row.image,
+    status: row.status,
+    url: previewUrl(row.launch_id),
+    env: row.env,
+    resourceProfile: row.resource_profile,
+    port: row.port,
+    startedInMs: row.started_in_ms,
+    failure: row.failure,
+    requestedAt: row.requested_at,
+    runningAt: row.running_at,
+    endedAt: row.ended_at,
+    expiresAt: row.expires_at,
+    waitingFor: ['requested', 'stopping'].includes(row.status) ? noDocker : null,
+  } as never;
+}
+
+function lastLines(bytes: Buffer, count: number): string {
+  const lines = bytes.toString('utf8').replace(/\n$/, '').split('\n');
+  return count === 0 ? '' : `${lines.slice(-count).join('\n')}\n`;
+}

@@ -1,0 +1,130 @@
+/** Whether this process lives, and whether everything it leans on is there and up to date. */
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import type { Knex } from 'knex';
+import { everyContext } from '../../domain/events.ts';
+import type { EventStore } from '../../eventstore/store.ts';
+import { whyNoDocker } from '../machine.ts';
+
+const checkMsMax = 2_000;
+/** A lag is counted this far; more is said as this much. */
+const lagEventsMax = 10_000;
+
+export type HealthDeps = {
+  readonly store: EventStore;
+  readonly sql: Knex;
+  /** Undefined where jobs run in the process. */
+  readonly pingRedis: (() => Promise<void>) | undefined;
+};
+
+type Check = { ok: boolean; reason?: string };
+type Lag = { name: string; position: string | null; lagEvents: number; lagSeconds: number };
+
+const CheckShape = Type.Object({ ok: Type.Boolean(), reason: Type.Optional(Type.String()) });
+const Ready = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('degraded'), Type.Literal('unready')]),
+  checks: Type.Optional(Type.Record(Type.String(), CheckShape)),
+  projections: Type.Optional(
+    Type.Array(
+      Type.Object({
+        name: Type.String(),
+        position: Type.Union([Type.String(), Type.Null()]),
+        lagEvents: Type.Integer(),
+        lagSeconds: Type.Number(),
+      }),
+    ),
+  ),
+});
+
+export function healthReads(deps: HealthDeps): FastifyPluginAsyncTypebox {
+  return async app => {
+    const config = { scope: 'public' } as const;
+    app.get(
+      '/healthz',
+      {
+        config,
+        schema: {
+          tags: ['platform'],
+          summary: 'The process answers',
+          response: { 200: Type.Object({ status: Type.Literal('ok') }) },
+        },
+      },
+      async () => ({ status: 'ok' as const }),
+    );
+    app.get(
+      '/readyz',
+      {
+        config,
+        schema: {
+          tags: ['platform'],
+          summary: 'Each dependency, and how far each projection is behind; without a token the status only',
+          response: { 200: Ready, 503: Ready },
+        },
+      },
+      async (request, reply) => {
+        const { status, ...detail } = await lookAround(deps);
+        reply.code(status === 'unready' ? 503 : 200).header('cache-control', 'no-store');
+        return request.identity.kind === 'anonymous' ? { status } : { status, ...detail };
+      },
+    );
+  };
+}
+
+async function lookAround({ store, sql, pingRedis }: HealthDeps) {
+  const [log, database, redis, noDocker] = await Promise.all([
+    check(() => store.load('apps.ready-probe')),
+    check(() => sql.raw('select 1')),
+    pingRedis === undefined ? { ok: true, reason: 'not used: jobs run in the process' } : check(pingRedis),
+    whyNoDocker(sql),
+  ]);
+  const docker: Check = noDocker === null ? { ok: true } : { ok: false, reason: noDocker };
+  const isReady = log.ok && database.ok;
+  const projections = isReady ? await lags(store, sql).catch(() => []) : [];
+  const isWhole = redis.ok && docker.ok;
+  const status = isReady ? (isWhole ? 'ready' : 'degraded') : 'unready';
+  return { status, checks: { log, database, redis, docker }, projections } as const;
+}
+
+async function check(ask: () => Promise<unknown>): Promise<Check> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${checkMsMax} ms`)), checkMsMax);
+  });
+  try {
+    await Promise.race([ask(), late]);
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+type Checkpoint = { name: string; position: string | null };
+
+/** What the log holds behind each checkpoint. Costs the events that are not projected yet, at most `lagEventsMax`. */
+async function lags(store: EventStore, sql: Knex): Promise<Lag[]> {
+  const checkpoints: Checkpoint[] = await sql('projection_checkpoints')
+    .orderBy('name')
+    .select('name', sql.raw('position::text as position'));
+  const oldest = checkpoints.reduce<bigint | null>((found, { position }) => {
+    const here = position === null ? 0n : BigInt(position);
+    return found === null || here < found ? here : found;
+  }, null);
+  if (oldest === null) return [];
+  const ahead: { position: bigint; created: string }[] = [];
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), checkMsMax);
+  const from = oldest === 0n ? 'start' : oldest;
+  for await (const batch of store.subscribe({ from, streamPrefixes: everyContext, signal: stop.signal })) {
+    for (const { position, created } of batch.events) ahead.push({ position, created });
+    if (batch.caughtUp || ahead.length >= lagEventsMax) break;
+  }
+  clearTimeout(timer);
+  stop.abort();
+  return checkpoints.map(({ name, position }) => {
+    const behind = ahead.filter(event => event.position > BigInt(position ?? 0));
+    const since = behind[0]?.created;
+    const lagSeconds = since === undefined ? 0 : Math.max(0, (Date.now() - Date.parse(since)) / 1_000);
+    return { name, position, lagEvents: Math.min(behind.length, lagEventsMax), lagSeconds };
+  });
+}

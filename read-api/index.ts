@@ -1,0 +1,100 @@
+/** Every route that answers from the tables, the page, and the description of them all. */
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import type { FastifyInstance } from 'fastify';
+import type { Knex } from 'knex';
+import type { EventStore } from '../eventstore/store.ts';
+import type { LogStore } from '../platform/log-store.ts';
+import type { Objects } from '../platform/objects.ts';
+import { buildLogReads, buildReads } from './apps/build.ts';
+import { historyReads } from './apps/history.ts';
+import { type LaunchDeps, launchLogReads, launchReads } from './apps/launch.ts';
+import { pictureReads } from './apps/picture.ts';
+import { loadApps, repositoryReads } from './apps/repository.ts';
+import { searchReads } from './apps/search.ts';
+import { healthReads } from './events/health.ts';
+import type { Freshness } from './fresh.ts';
+import { docsReads } from './site/docs.ts';
+import { siteReads } from './site/page.ts';
+
+export type ReadDeps = {
+  readonly sql: Knex;
+  readonly store: EventStore;
+  readonly fresh: Freshness;
+  readonly logs: LogStore;
+  readonly objects: Objects;
+  readonly previewUrl: LaunchDeps['previewUrl'];
+  readonly containerLogs: LaunchDeps['containerLogs'];
+  readonly pingRedis: (() => Promise<void>) | undefined;
+  /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
+  readonly previewOrigins: string;
+  /** The OpenAPI document of everything that is served; by default of the routes of this server. */
+  readonly describe?: () => object;
+};
+
+export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promise<void> {
+  const { sql, fresh } = deps;
+  await app.register(
+    searchReads({ sql, loadApps: ids => loadApps(sql, ids), fresh: request => fresh.check(request) }),
+  );
+  await app.register(repositoryReads(deps));
+  await app.register(historyReads(deps));
+  await app.register(buildReads(deps));
+  await app.register(buildLogReads(deps));
+  await app.register(launchReads(deps));
+  await app.register(launchLogReads(deps));
+  await app.register(pictureReads(deps));
+  await app.register(healthReads(deps));
+  await app.register(identityReads);
+  await app.register(streamDescription);
+  await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));
+  await app.register(siteReads(deps));
+}
+
+const identityReads: FastifyPluginAsyncTypebox = async app => {
+  app.get(
+    '/auth/identity',
+    {
+      config: { scope: 'apps:read' },
+      schema: {
+        tags: ['access'],
+        summary: 'Whose token this is, and what it may do',
+        response: {
+          200: Type.Object({
+            data: Type.Object({
+              subject: Type.String(),
+              kind: Type.String(),
+              scopes: Type.Array(Type.String()),
+            }),
+          }),
+        },
+      },
+    },
+    async ({ identity }) => ({ data: { ...identity, scopes: [...identity.scopes] } }),
+  );
+};
+
+/** A WebSocket never comes this way; who asks by plain HTTP is told how. */
+const streamDescription: FastifyPluginAsyncTypebox = async app => {
+  app.get(
+    '/stream',
+    {
+      config: { scope: 'stream:read' },
+      schema: {
+        tags: ['events'],
+        summary: 'WebSocket: events as they happen, or from a position',
+        querystring: Type.Object({
+          types: Type.Optional(Type.String({ description: 'Event types, which may end with *' })),
+          streams: Type.Optional(Type.String({ description: 'Beginnings of stream names' })),
+          from: Type.Optional(Type.String({ description: 'A position, or start; without it, from now' })),
+        }),
+      },
+    },
+    async (_request, reply) =>
+      reply.code(426).header('upgrade', 'websocket').type('application/problem+json').send({
+        type: 'urn:apphub:problem:upgrade-required',
+        title: 'This is a WebSocket',
+        status: 426,
+        code: 'upgrade-required',
+      }),
+  );
+};

@@ -1,0 +1,71 @@
+/** An archived app does nothing any more: what of it waits or runs is ended. */
+import type { Knex } from 'knex';
+import { stateOf } from '../../commands/execute.ts';
+import { build } from '../../domain/apps/build.ts';
+import { ingestion } from '../../domain/apps/ingestion.ts';
+import { launch } from '../../domain/apps/launch.ts';
+import { repository } from '../../domain/apps/repository.ts';
+import { attempt, causedBy, type Effect, type Send, textOf } from '../effect.ts';
+import { pause } from '../inline-queue.ts';
+import { type Reaction, run } from '../reaction.ts';
+
+const rowsMax = 500;
+const lookEveryMs = 50;
+const waitMsMax = 30_000;
+
+export const archiveReaction: Reaction = {
+  on: {
+    RepositoryArchived: ({ data, id, position }) => [
+      run('archive', id, { appId: data.appId, position: position.toString() }),
+    ],
+  },
+};
+
+export type ArchiveDeps = Send & { readonly sql: Knex };
+
+/** Waits for the tables to know of the archiving, so that nothing requested before it is missed. */
+export function endArchived(deps: ArchiveDeps): Effect {
+  return {
+    name: 'archive',
+    atOnce: 2,
+    async run(data, signal) {
+      const position = BigInt(textOf(data, 'position'));
+      for (let waitedMs = 0; waitedMs < waitMsMax && !signal.aborted; waitedMs += lookEveryMs) {
+        const reached = await deps.sql('projection_checkpoints').min('position as position').first();
+        if (reached?.position != null && BigInt(reached.position) >= position) break;
+        await pause(lookEveryMs, signal);
+      }
+      await endWorkOf(deps, textOf(data, 'appId'));
+    },
+  };
+}
+
+/** Cancels the ingestion and builds of an archived app, and stops its launches. */
+export async function endWorkOf(deps: ArchiveDeps, appId: string): Promise<void> {
+  const { sql, store, clock } = deps;
+  const described = await stateOf(store, repository, appId);
+  const event = described?.events.at(-1);
+  if (event === undefined || described?.state.status !== 'archived') return;
+  const metadata = causedBy(event, clock);
+  const { time: at } = metadata;
+  const cancelIngestion = { type: 'CancelIngestion', data: { appId, at } } as const;
+  await attempt(deps, ingestion, appId, cancelIngestion, metadata, ['ingestion/not-in-progress']);
+  const builds = await sql('apps_builds')
+    .where({ app_id: appId })
+    .whereIn('status', ['queued', 'running'])
+    .limit(rowsMax)
+    .pluck('build_id');
+  for (const buildId of builds) {
+    const command = { type: 'CancelBuild', data: { buildId, at } } as const;
+    await attempt(deps, build, buildId, command, metadata, ['build/already-finished']);
+  }
+  const launches = await sql('apps_launches')
+    .where({ app_id: appId })
+    .whereIn('status', ['requested', 'starting', 'running'])
+    .limit(rowsMax)
+    .pluck('launch_id');
+  for (const launchId of launches) {
+    const command = { type: 'StopLaunch', data: { launchId, reason: 'stopped', at } } as const;
+    await attempt(deps, launch, launchId, command, metadata, ['launch/already-ended']);
+  }
+}

@@ -1,0 +1,133 @@
+/** Starts everything that works: reactions to the log, the queue of effects, and the rounds that look after both. */
+import type { Knex } from 'knex';
+import type { Clock } from '../commands/clock.ts';
+import type { EventStore } from '../eventstore/store.ts';
+import type { LogStore } from '../platform/log-store.ts';
+import type { Objects } from '../platform/objects.ts';
+import type { Docker } from './adapters/docker-types.ts';
+import { archiveReaction, endArchived } from './apps/archive.ts';
+import { buildReaction, releaseBuild, requestBuild, runBuild } from './apps/build.ts';
+import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
+import { launchReaction, removeLaunch, startLaunch, watchLaunches } from './apps/launch.ts';
+import { syncApps } from './apps/sync.ts';
+import { inlineQueue, pause } from './inline-queue.ts';
+import { type QueueLog, redisQueue } from './queue.ts';
+import { react } from './react.ts';
+import { expireLaunches, reconcileLaunches, sweepArchived, sweepJobs } from './sweep.ts';
+import { createWorkerTables, reportStatus } from './tables.ts';
+
+const sweepEveryMs = 30_000;
+const expireEveryMs = 1_000;
+const dockerEveryMs = 3_000;
+const syncEveryMsMax = 15_000;
+const tablesMsMax = 30_000;
+
+export type WorkerDeps = {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly sql: Knex;
+  readonly docker: Docker;
+  readonly objects: Objects;
+  readonly logs: LogStore;
+  /** Undefined: jobs run in this process. */
+  readonly redisUrl: string | undefined;
+  readonly workDir: string;
+  readonly allowLocalRepositories: boolean;
+  readonly ingestionsAtOnce: number;
+  readonly buildsAtOnce: number;
+  readonly syncSeconds: number;
+  readonly log: QueueLog;
+};
+
+export const reactions = [ingestionReaction, buildReaction, launchReaction, archiveReaction];
+
+/** Resolves once everything is under way. `close` ends what runs in order and leaves the rest to the next start. */
+export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise<void> }> {
+  await createWorkerTables(deps.sql);
+  const effects = [
+    queueIngestion(deps),
+    ingest(deps),
+    requestBuild(deps),
+    runBuild(deps),
+    releaseBuild(deps),
+    startLaunch(deps),
+    removeLaunch(deps),
+    endArchived(deps),
+  ];
+  const queue =
+    deps.redisUrl === undefined
+      ? inlineQueue(effects, deps.log)
+      : redisQueue(effects, { url: deps.redisUrl }, deps.log);
+  const stop = new AbortController();
+  const { signal } = stop;
+  const all = { ...deps, queue };
+  const sweep = async () => {
+    await sweepJobs(all);
+    await sweepArchived(all);
+    if ((await deps.docker.ping()).ok) await reconcileLaunches(all);
+  };
+  await tablesAreThere(deps.sql, signal);
+  const runs = [
+    react({ ...deps, queue, effects, reactions, signal }),
+    every(sweepEveryMs, 'sweep', sweep, deps.log, signal),
+    every(expireEveryMs, 'expiry', () => expireLaunches(all), deps.log, signal),
+    every(
+      Math.min(syncEveryMsMax, deps.syncSeconds * 1_000),
+      'sync',
+      () => syncApps(deps, signal),
+      deps.log,
+      signal,
+    ),
+    every(dockerEveryMs, 'Docker', dockerRound(deps, sweep), deps.log, signal),
+    every(dockerEveryMs, 'watching containers', () => watchLaunches(deps, signal), deps.log, signal),
+  ];
+  return {
+    async close() {
+      stop.abort();
+      await queue.close();
+      await Promise.all(runs);
+    },
+  };
+}
+
+/** Tells the read side whether the engine is there, and sweeps when it has come back. */
+function dockerRound(deps: WorkerDeps, sweep: () => Promise<void>): () => Promise<void> {
+  let wasThere: boolean | undefined;
+  return async () => {
+    const answer = await deps.docker.ping();
+    await reportStatus(deps.sql, 'docker', answer.ok, answer.ok ? null : answer.reason);
+    const isBack = answer.ok && wasThere === false;
+    wasThere = answer.ok;
+    if (isBack) await sweep();
+  };
+}
+
+/** Does something again and again, one at a time, whatever goes wrong with it. */
+async function every(
+  ms: number,
+  what: string,
+  work: () => Promise<void>,
+  log: QueueLog,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work();
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, `${what} failed; it comes round again`);
+    }
+    await pause(ms, signal);
+  }
+}
+
+/** The projector makes the tables, perhaps in another process that has just been started. */
+async function tablesAreThere(sql: Knex, signal: AbortSignal): Promise<void> {
+  const needed = ['apps_repositories', 'apps_ingestions', 'apps_builds', 'apps_launches'];
+  const deadline = Date.now() + tablesMsMax;
+  while (!signal.aborted) {
+    const there = await sql('pg_tables').whereIn('tablename', needed).count('* as count').first();
+    if (Number(there?.count) === needed.length) return;
+    if (Date.now() > deadline) throw new Error('the tables are not there: does the room projections run?');
+    await pause(100, signal);
+  }
+}

@@ -1,0 +1,28 @@
+/** The few tables workers keep for themselves: how far they have read, what they know of the machine, when they last looked. */
+import type { Knex } from 'knex';
+
+export async function createWorkerTables(sql: Knex): Promise<void> {
+  await sql.transaction(async tx => {
+    await tx.raw("select pg_advisory_xact_lock(hashtext('worker tables'))");
+    await tx.raw(`
+      create table if not exists reaction_checkpoints (
+        name text primary key, position bigint not null, moved_at timestamptz not null);
+      create table if not exists worker_status (
+        name text primary key, ok boolean not null, reason text, at timestamptz not null);
+      create table if not exists worker_syncs (
+        app_id text primary key, checked_at timestamptz not null, problem text)`);
+  });
+}
+
+/** What the read side shows of an outside system. A row that is not refreshed for long is not believed. */
+export async function reportStatus(
+  sql: Knex,
+  name: string,
+  ok: boolean,
+  reason: string | null,
+): Promise<void> {
+  await sql('worker_status')
+    .insert({ name, ok, reason, at: sql.fn.now() })
+    .onConflict('name')
+    .merge(['ok', 'reason', 'at']);
+}
