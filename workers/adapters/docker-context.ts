@@ -3,7 +3,7 @@
  * .dockerignore is honoured, owner and times play no part. Git's own folder stays behind, because its
  * configuration may hold the credentials of the clone.
  */
-import { lstat, open, readdir } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pack } from 'tar-fs';
@@ -51,9 +51,8 @@ async function readRules(directory: string): Promise<IgnoreRules> {
   const stat = await lstat(file).catch(() => undefined);
   if (stat === undefined || !stat.isFile()) return readDockerignore('');
   if (stat.size > dockerignoreBytesMax) throw new BuildFailure('.dockerignore is larger than 64 KiB');
-  await using handle = await open(file);
   try {
-    return readDockerignore(await handle.readFile('utf8'));
+    return readDockerignore(await readFile(file, 'utf8'));
   } catch (error) {
     if (error instanceof RangeError) throw new BuildFailure(error.message);
     throw error;
