@@ -5,6 +5,8 @@
 
 export const wordCharsMax = 48;
 export const wordsPerTextMax = 400;
+/** What is compared and indexed of a longer text. An index entry must stay below 2,000 bytes, and folding can make text longer. */
+export const foldedCharsMax = 200;
 
 /** Text that JSON and PostgreSQL can both hold: without NUL and without halves of surrogate pairs. */
 export function clean(text: string): string {
@@ -30,12 +32,18 @@ export function wordsOf(text: string, countMax = wordsPerTextMax): string[] {
   return [...words];
 }
 
-/** The form in which two tags are the same to a search. */
-export function foldTag({ key, value }: { readonly key: string; readonly value: string }): string {
-  return `${fold(key)}:${fold(value).trim()}`;
+/** The first 200 characters of folded text: for an order, or an exact comparison. */
+export function foldShort(text: string): string {
+  return fold(text).trim().slice(0, foldedCharsMax).toWellFormed();
 }
 
-/** One lexeme for a whole name: two names are the same to a search when their words are. */
+/** The form in which two tags are the same to a search. */
+export function foldTag({ key, value }: { readonly key: string; readonly value: string }): string {
+  return `${foldShort(key)}:${foldShort(value)}`;
+}
+
+/** One lexeme for a whole name: two names are the same to a search when their words are. Empty for a name that is too long. */
 export function nameLexeme(words: readonly string[]): string {
-  return words.join('-').slice(0, 200).toWellFormed();
+  const lexeme = words.join('-');
+  return lexeme.length > 2 * foldedCharsMax ? '' : lexeme;
 }

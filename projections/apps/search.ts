@@ -4,15 +4,17 @@
  * for 1 before 2 before 3 and each of them is one index lookup.
  */
 import type { SourcedTag } from '../../domain/apps/tag.ts';
-import { clean, fold, foldTag, nameLexeme, wordsOf } from '../../domain/apps/words.ts';
+import { clean, foldShort, foldTag, nameLexeme, wordsOf } from '../../domain/apps/words.ts';
 import { drop, dropAll, type Op, type Projection, patch, put, type Row } from '../projection.ts';
 
 const table = 'apps_search';
 const own = 'apps_search_own_tags';
 
+const tagCharsMax = 400;
+
 type Tag = Pick<SourcedTag, 'key' | 'value'>;
 const tagWords = (tags: readonly Tag[]) => wordsOf(tags.map(tag => `${tag.key} ${tag.value}`).join(' '));
-const tagText = (tag: Tag) => clean(`${tag.key}:${tag.value}`);
+const tagText = (tag: Tag) => clean(`${tag.key}:${tag.value}`).slice(0, tagCharsMax).toWellFormed();
 
 function putOwn(appId: string, tag: Tag): Op {
   return put(own, {
@@ -30,7 +32,7 @@ function described(appId: string, said: { readonly [field: string]: string | nul
     ...(name === undefined || name === null
       ? {}
       : {
-          name_sort: fold(name),
+          name_sort: foldShort(name),
           name_lexeme: nameLexeme(wordsOf(name)),
           name_words: wordsOf(`${name} ${appId}`).join(' '),
         }),

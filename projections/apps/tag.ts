@@ -15,9 +15,14 @@ const keys = 'apps_tag_keys';
 /** `own`: said by people. `found`: read in the repository; the next ingestion says all of them anew. */
 type Origin = 'own' | 'found';
 
+/** Names a row; its index entry must stay small. */
+const tagCharsMax = 400;
+const tagText = ({ key, value }: { key: string; value: string }) =>
+  clean(`${key}:${value}`).slice(0, tagCharsMax).toWellFormed();
+
 function putTag(appId: string, origin: Origin, { key, value, source }: SourcedTag): Op {
   const row = { key: clean(key), value: clean(value), source, folded: foldTag({ key, value }) };
-  return put(table, { app_id: appId, origin, tag: `${row.key}:${row.value}`, ...row });
+  return put(table, { app_id: appId, origin, tag: tagText({ key, value }), ...row });
 }
 
 const own = (appId: string, tag: { key: string; value: string }, source: TagSource) =>
@@ -60,7 +65,7 @@ export const tags: Projection = {
     ],
     RepositoryTagged: ({ data }) => [own(data.appId, data.tag, 'manual')],
     RepositoryUntagged: ({ data }) => [
-      drop(table, { app_id: data.appId, origin: 'own', tag: clean(`${data.tag.key}:${data.tag.value}`) }),
+      drop(table, { app_id: data.appId, origin: 'own', tag: tagText(data.tag) }),
     ],
     RepositoryArchived: ({ data }) => [put(archived, { app_id: data.appId })],
     IngestionSucceeded: ({ data }) => [

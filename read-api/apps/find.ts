@@ -1,0 +1,224 @@
+/**
+ * Finds a page of apps at a cost that hardly depends on how many apps there are. What is common is found by walking a bounded
+ * way along the order that is asked for; what is rare is found by the GIN indexes and sorted. Together they miss nothing.
+ */
+import type { Knex } from 'knex';
+import type { Place } from './cursor.ts';
+
+export const sorts = ['relevance', 'updated', 'name'] as const;
+export type Sort = (typeof sorts)[number];
+
+export type Search = {
+  /** Tsqueries, each of which matches all that the one before it does; none: no words were asked for. */
+  readonly tiers: readonly string[];
+  readonly tags: readonly string[];
+  readonly statuses: readonly string[];
+  readonly owner: string | undefined;
+  readonly sort: Sort;
+};
+
+export type Found = { readonly id: string; readonly value: string; readonly tier: number };
+
+/** Rows of the order that are looked at before an index is asked. */
+const walkedMax = 2_000;
+/** Matches that facets and the total are counted over. */
+export const countedMax = 500;
+
+type Filter = { readonly where: string; readonly bind: Record<string, unknown> };
+
+/** How rows are ordered, and the text of a value that a cursor can hold exactly. */
+const orders = {
+  updated: {
+    columns: 'updated_at desc, app_id desc',
+    beyond: '(updated_at, app_id) < (cast(:value as timestamptz), :id)',
+    value: `to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+    // The same order, in a form that no index has.
+    unindexed: `updated_at + interval '0' desc, app_id desc`,
+    pattern: /^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/,
+  },
+  name: {
+    columns: 'name_sort, app_id',
+    beyond: '(name_sort, app_id) > (:value, :id)',
+    value: 'name_sort',
+    unindexed: `name_sort || '', app_id`,
+    pattern: /^/,
+  },
+} as const;
+
+export const orderOf = (sort: Sort) => (sort === 'name' ? orders.name : orders.updated);
+
+/** Whether an app belongs to the search, words aside. Archived ones only where they are asked for. */
+function filterOf({ tags, statuses, owner }: Search): Filter {
+  const live = statuses.filter(status => status !== 'archived');
+  const parts: string[] = [];
+  if (live.length === statuses.length) parts.push('not archived');
+  else if (live.length === 0) parts.push('archived');
+  if (live.length > 0) {
+    parts.push(live.length === statuses.length ? 'status = any(:live)' : '(archived or status = any(:live))');
+  }
+  if (tags.length > 0) parts.push('tags @> cast(:tags as text[])');
+  if (owner !== undefined) parts.push('owner = :owner');
+  return { where: parts.join(' and ') || 'true', bind: { live, tags, owner: owner ?? null } };
+}
+
+/** Up to `limit` apps after `from`, in order. */
+export async function findPage(
+  sql: Knex,
+  search: Search,
+  from: Place | undefined,
+  limit: number,
+): Promise<readonly Found[]> {
+  const tiers = search.sort === 'relevance' ? search.tiers : search.tiers.slice(-1);
+  const first = Math.min(from?.tier ?? 0, Math.max(tiers.length - 1, 0));
+  const found: Found[] = [];
+  let walked: Awaited<ReturnType<typeof walk>> | undefined;
+  // Without words there is one tier, which everything belongs to.
+  for (let tier = first; tier < Math.max(tiers.length, 1) && found.length < limit; tier += 1) {
+    // The tier that the last page ended in goes on from there; the others begin at the top.
+    const place = tier === from?.tier ? from : undefined;
+    if (walked?.from !== place || walked === undefined) walked = await walk(sql, search, tiers, place);
+    const missing = limit - found.length;
+    const seen = walked.rows.filter(row => row.tier === tier);
+    if (walked.isAll || seen.length >= missing) found.push(...seen.slice(0, missing));
+    else found.push(...(await lookUp(sql, search, tiers, tier, place, missing)));
+  }
+  return found;
+}
+
+/** Matches among the next rows of the order, and whether those were all there are. */
+async function walk(
+  sql: Knex,
+  search: Search,
+  tiers: readonly string[],
+  from: Place | undefined,
+): Promise<{ rows: readonly Found[]; isAll: boolean; from: Place | undefined }> {
+  const order = orderOf(search.sort);
+  const { where, bind } = filterOf(search);
+  const last = tiers.at(-1);
+  const cases = tiers.slice(0, -1).map((_, at) => `when words @@ cast(:tier${at} as tsquery) then ${at}`);
+  const tier = cases.length === 0 ? '0' : `case ${cases.join(' ')} else ${tiers.length - 1} end`;
+  const { rows } = await sql.raw(
+    `with way as materialized (
+       select app_id, ${order.value} as value, words, (${where}) as fits
+       from (select * from apps_search ${from === undefined ? '' : `where ${order.beyond}`}
+             order by ${order.columns} limit :walkedMax) near)
+     select app_id as id, value, ${tier} as tier, null as ways
+     from way where fits ${last === undefined ? '' : 'and words @@ cast(:last as tsquery)'}
+     union all select null, null, -1, count(*) from way`,
+    {
+      ...bind,
+      ...Object.fromEntries(tiers.map((query, at) => [`tier${at}`, query])),
+      last: last ?? '',
+      value: from?.value ?? '',
+      id: from?.id ?? '',
+      walkedMax,
+    },
+  );
+  const way = rows.find((row: { tier: number }) => row.tier === -1);
+  return {
+    rows: rows.filter((row: Found) => row.tier >= 0),
+    isAll: Number(way?.ways ?? 0) < walkedMax,
+    from,
+  };
+}
+
+/** The next apps of one tier, by an index on words or tags where one of them is asked for. */
+async function lookUp(
+  sql: Knex,
+  search: Search,
+  tiers: readonly string[],
+  tier: number,
+  from: Place | undefined,
+  limit: number,
+): Promise<readonly Found[]> {
+  const order = orderOf(search.sort);
+  const { where, bind } = filterOf(search);
+  const query = tiers[tier];
+  const before = tier > 0 ? tiers[tier - 1] : undefined;
+  const isIndexed = query !== undefined || search.tags.length > 0;
+  const { rows } = await sql.raw(
+    `select app_id as id, ${order.value} as value, ${Number(tier)} as tier from apps_search
+     where ${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'}
+       ${before === undefined ? '' : 'and not words @@ cast(:before as tsquery)'}
+       ${from === undefined ? '' : `and ${order.beyond}`}
+     order by ${isIndexed ? order.unindexed : order.columns} limit :limit`,
+    {
+      ...bind,
+      query: query ?? '',
+      before: before ?? '',
+      value: from?.value ?? '',
+      id: from?.id ?? '',
+      limit,
+    },
+  );
+  return rows;
+}
+
+export type Facets = {
+  tags: { key: string; value: string; count: number }[];
+  statuses: { value: string; count: number }[];
+  owners: { value: string; count: number }[];
+};
+
+const tagFacetsMax = 50;
+const otherFacetsMax = 10;
+
+/** What the apps found have in common, over the first 500 of them; exact where there are no more. */
+export async function countFacets(
+  sql: Knex,
+  search: Search,
+): Promise<{ facets: Facets; total: { count: number; exact: boolean } }> {
+  const { where, bind } = filterOf(search);
+  const query = search.tiers.at(-1);
+  const matches = `${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'}`;
+  const columns = "tags, owner, case when archived then 'archived' else status end as status";
+  const values = { ...bind, query: query ?? '', walkedMax, countedMax: countedMax + 1 };
+  // As for pages: what is common shows itself among the newest; what is rare, the index knows.
+  let { rows } = await sql.raw(
+    `select ${columns} from (select * from apps_search order by updated_at desc, app_id desc limit :walkedMax) near
+     where ${matches} limit :countedMax`,
+    values,
+  );
+  if (rows.length <= countedMax) {
+    ({ rows } = await sql.raw(
+      `select ${columns} from (select * from apps_search where ${matches} offset 0) found limit :countedMax`,
+      values,
+    ));
+  }
+  return countRows(rows.slice(0, countedMax), rows.length <= countedMax);
+}
+
+type Counted = { readonly tags: readonly string[]; readonly owner: string | null; readonly status: string };
+
+function countRows(rows: readonly Counted[], exact: boolean) {
+  const tags = mostFrequent(
+    rows.flatMap(row => row.tags),
+    tagFacetsMax,
+  );
+  return {
+    facets: {
+      tags: tags.map(({ value: tag, count }) => {
+        const at = tag.indexOf(':');
+        return { key: tag.slice(0, at), value: tag.slice(at + 1), count };
+      }),
+      statuses: mostFrequent(
+        rows.map(row => row.status),
+        otherFacetsMax,
+      ),
+      owners: mostFrequent(
+        rows.flatMap(row => row.owner ?? []),
+        otherFacetsMax,
+      ),
+    },
+    total: { count: rows.length, exact },
+  };
+}
+
+function mostFrequent(values: readonly string[], countMax: number): { value: string; count: number }[] {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts]
+    .map(([value, count]) => ({ value, count }))
+    .sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1))
+    .slice(0, countMax);
+}
