@@ -4,21 +4,15 @@ import swagger from '@fastify/swagger';
 import Ajv from 'ajv';
 import addFormats from 'ajv-formats';
 import Fastify, { type FastifyInstance, type FastifyServerFactory, type FastifyServerOptions } from 'fastify';
-import { Refusal, type RefusalCode } from '../domain/kernel/refusal.ts';
+import { Refusal } from '../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../eventstore/store.ts';
 import { type KnownToken, requireScopes } from './auth.ts';
 import { type FieldError, invalid, Problem } from './problem.ts';
+import { refusalCodes } from './problem-codes.ts';
 
 const bodyBytesMax = 1 << 20;
 const requestMsMax = 30_000;
 const urlCharsMax = 16 * 1_024;
-
-/** The one place where a refusal becomes a status. A code that is not listed is a conflict with the present state. */
-const statusOf: Partial<Record<RefusalCode, number>> = {
-  'not-found': 404,
-  invalid: 400,
-  'idempotency/mismatch': 422,
-};
 
 export type HttpOptions = {
   readonly logger: FastifyServerOptions['loggerInstance'];
@@ -65,7 +59,9 @@ function validateStrictly(app: FastifyInstance): void {
   const options = { allErrors: true, removeAdditional: false, useDefaults: true, strict: false } as const;
   const exact = addFormats.default(new Ajv.default({ ...options, coerceTypes: false }));
   const textual = addFormats.default(new Ajv.default({ ...options, coerceTypes: 'array' }));
-  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? exact : textual).compile(schema as object));
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === 'body' ? exact : textual).compile(schema as object),
+  );
 }
 
 function answerProblems(app: FastifyInstance): void {
@@ -80,19 +76,28 @@ function answerProblems(app: FastifyInstance): void {
       .send({ ...problem.toDocument(), instance: `urn:apphub:request:${request.id}` } as never);
   });
   app.setNotFoundHandler((request, reply) => {
-    const problem = new Problem(404, 'not-found', `There is no ${request.method} ${request.url.split('?')[0]}`);
+    const problem = new Problem(
+      404,
+      'not-found',
+      `There is no ${request.method} ${request.url.split('?')[0]}`,
+    );
     return reply.code(404).type('application/problem+json').send(problem.toDocument());
   });
 }
 
-type AnyError = Error & { statusCode?: number; code?: string; validation?: Violation[]; validationContext?: string };
+type AnyError = Error & {
+  statusCode?: number;
+  code?: string;
+  validation?: Violation[];
+  validationContext?: string;
+};
 type Violation = { instancePath: string; message?: string; keyword: string; params: Record<string, unknown> };
 
 function problemOf(thrown: unknown): Problem {
   const error = thrown as AnyError;
   if (error instanceof Problem) return error;
   if (error instanceof Refusal) {
-    return new Problem(statusOf[error.code] ?? 409, error.code, error.message, { extra: error.detail });
+    return new Problem(refusalCodes[error.code].status, error.code, error.message, { extra: error.detail });
   }
   if (error instanceof WrongRevision) return new Problem(409, 'busy', 'Somebody else wrote first; try again');
   if (error instanceof LogUnavailable) return new Problem(503, 'unavailable', error.message);

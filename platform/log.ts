@@ -10,7 +10,10 @@ export function openLogger(options: { level?: string } = {}) {
   return pino(
     {
       level: options.level ?? levelDefault,
-      redact: { paths: ['req.headers.authorization', 'req.headers.cookie', '*.token', '*.secret'], censor: '[masked]' },
+      redact: {
+        paths: ['req.headers.authorization', 'req.headers.cookie', '*.token', '*.secret'],
+        censor: '[masked]',
+      },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
     pino.destination({ fd: 2, sync: false }),

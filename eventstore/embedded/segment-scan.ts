@@ -11,7 +11,8 @@ import {
   markerBytes,
 } from './segment-format.ts';
 
-const chunkBytes = 1 << 20;
+/** Small enough that what is done between two reads stalls nobody. */
+const chunkBytes = 256 << 10;
 /** No append is larger; a longer entry means that its length is damaged. */
 export const entryBytesMax = 64 << 20;
 
@@ -37,6 +38,7 @@ export async function scanSegment(
   start: number,
   end: number,
   visit: (entry: ScannedEntry) => void,
+  afterChunk?: () => Promise<void>,
 ): Promise<ScanEnd> {
   let at = start;
   let committedTo = start;
@@ -46,8 +48,9 @@ export async function scanSegment(
     let next = 0;
     while (next < chunk.length) {
       const stop = entryEnd(chunk, next);
-      if (stop === undefined || stop > chunk.length) break;
-      if (!isIntact(chunk, next, stop, salt)) return { stoppedAt: at + next, committedTo };
+      if (stop === undefined || (stop > chunk.length && stop - next <= entryBytesMax)) break;
+      if (stop > chunk.length || !isIntact(chunk, next, stop, salt))
+        return { stoppedAt: at + next, committedTo };
       const commit = isCommit(chunk, next);
       if (!isMarker(chunk, next)) {
         const wire = chunk.subarray(next + entryHeaderBytes, stop);
@@ -57,6 +60,7 @@ export async function scanSegment(
       next = stop;
     }
     at += next;
+    await afterChunk?.();
     const whole = chunk.length < size || at >= end;
     size = next === 0 ? size * 4 : chunkBytes;
     if (next === 0 && (whole || size > entryBytesMax * 4)) break;

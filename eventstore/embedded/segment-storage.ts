@@ -6,6 +6,7 @@
 import * as fs from 'node:fs';
 import { type Lock, lockDirectory } from './lock.ts';
 import { Segment } from './segment.ts';
+import { type Backup, writeBackup } from './segment-backup.ts';
 import {
   type FoundFile,
   nodeDisk,
@@ -28,6 +29,7 @@ import {
   silentLog,
   tidyDirectory,
 } from './segment-recovery.ts';
+import { rewriteSegment } from './segment-scavenge.ts';
 import { GroupWriter, type OpenSegment } from './segment-writer.ts';
 import type { Appended, Durability, Head, NewRecord, Storage, StoredRecord } from './storage.ts';
 
@@ -44,10 +46,11 @@ export type SegmentStorageOptions = {
 
 const segmentBytesMaxDefault = 64 << 20;
 const readBytesMaxDefault = 4 << 20;
+const scavengePageMax = 512;
 
 type Settings = Required<SegmentStorageOptions>;
 
-class SegmentStorage implements Storage {
+export class SegmentStorage implements Storage {
   readonly #settings: Settings;
   readonly #lock: Lock;
   readonly #files: OpenSegments;
@@ -60,6 +63,7 @@ class SegmentStorage implements Storage {
   /** The segment that was closed last, until its index is in its file; and the work on that. */
   #unsealed: OpenSegment | undefined;
   #sealing: Promise<void> = Promise.resolve();
+  #maintenance: Promise<unknown> = Promise.resolve();
 
   constructor(
     settings: Settings,
@@ -170,11 +174,82 @@ class SegmentStorage implements Storage {
     this.#unsealed = undefined;
   }
 
-  scavenge(): Promise<{ bytesFreed: number; records: number }> {
-    throw new Error('not yet');
+  /** Besides what `keep` wants, the newest record of each stream stays, so that its revisions never begin again. */
+  scavenge(
+    keep: (record: StoredRecord) => boolean,
+    signal?: AbortSignal,
+  ): Promise<{ bytesFreed: number; records: number }> {
+    return this.#maintain(async () => {
+      const wanted = (record: StoredRecord) =>
+        keep(record) || this.#list.head(record.stream) === record.revision;
+      await this.#rollIfUnwanted(wanted, signal);
+      let bytesFreed = 0;
+      let records = 0;
+      const open = this.#open.segment;
+      for (const segment of this.#list.all.filter(one => one !== open && one.index instanceof IndexFile)) {
+        const freed = await this.#scavengeSegment(segment, wanted, signal);
+        bytesFreed += freed?.bytesFreed ?? 0;
+        records += freed?.records ?? 0;
+      }
+      this.#settings.log.info({ bytesFreed, records }, 'scavenged the log');
+      return { bytesFreed, records };
+    });
+  }
+
+  /** Closes the segment that is written to if it holds something to be removed. */
+  async #rollIfUnwanted(wanted: (record: StoredRecord) => boolean, signal?: AbortSignal): Promise<void> {
+    let from = this.#open.segment.base;
+    for (;;) {
+      signal?.throwIfAborted();
+      const page = await this.readAll(from, 'forwards', scavengePageMax);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      if (!page.every(wanted)) break;
+      from = last.position + 1;
+    }
+    await this.#writer.betweenGroups(() => this.#roll());
+    await this.#sealing;
+  }
+
+  async #scavengeSegment(segment: Segment, keep: (record: StoredRecord) => boolean, signal?: AbortSignal) {
+    const { disk, directory } = this.#settings;
+    const rewritten = await rewriteSegment({ disk, directory, files: this.#files, segment, keep, signal });
+    if (rewritten === undefined) return undefined;
+    const name = { base: segment.base, generation: rewritten.generation };
+    const index = new IndexFile(this.#indexes, segmentPath(directory, name, 'index'), segment.base);
+    const next = new Segment(this.#files, segmentPath(directory, name, 'segment'), name, index);
+    this.#list.replace(segment, rewritten.isEmpty ? undefined : next);
+    await this.#list.earlierReads();
+    this.#files.forget(segment.path);
+    if (segment.index instanceof IndexFile) segment.index.forget();
+    fs.rmSync(segment.path, { force: true });
+    fs.rmSync(segmentPath(directory, segment, 'index'), { force: true });
+    syncDirectory(directory);
+    return rewritten;
+  }
+
+  /** Copies the log as it is now into one file, while appends go on. See `restoreBackup`. */
+  backup(file: string, signal?: AbortSignal): Promise<Backup> {
+    return this.#maintain(async () => {
+      const parts = this.#list.all.map(segment => ({
+        path: segment.path,
+        base: segment.base,
+        generation: segment.generation,
+        bytes: segment.readableTo,
+      }));
+      return await writeBackup(this.#settings.disk, file, parts, this.#last, signal);
+    });
+  }
+
+  /** Scavenges and backups run one after another: neither may take files from under the other. */
+  #maintain<T>(work: () => Promise<T>): Promise<T> {
+    const running = this.#maintenance.then(work);
+    this.#maintenance = running.catch(() => {});
+    return running;
   }
 
   async close(): Promise<void> {
+    await this.#maintenance;
     await this.#writer.finish();
     await this.#sealing;
     if (this.#unsealed !== undefined) fs.closeSync(this.#unsealed.fd);

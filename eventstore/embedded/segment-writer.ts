@@ -70,6 +70,7 @@ export class GroupWriter {
   readonly #options: WriterOptions;
   readonly #accepted = new Map<string, { revision: number; waiting: number }>();
   #queue: Waiting[] = [];
+  readonly #tasks: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
   #failed: StorageFailed | undefined;
   #syncing: Promise<void> = Promise.resolve();
@@ -107,6 +108,14 @@ export class GroupWriter {
     });
   }
 
+  /** Runs the task while no group is being written; appends that come meanwhile wait. */
+  betweenGroups(task: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#tasks.push(() => task().then(resolve, reject));
+      this.#running ??= this.#run();
+    });
+  }
+
   /** Resolves when nothing is waiting and everything written is durable; then the storage may close. */
   async finish(): Promise<void> {
     clearInterval(this.#timer);
@@ -117,7 +126,9 @@ export class GroupWriter {
   async #run(): Promise<void> {
     // What other sockets bring in this turn of the event loop joins the first group.
     await new Promise(resolve => setImmediate(resolve));
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#tasks.length > 0) {
+      await this.#tasks.shift()?.();
+      if (this.#queue.length === 0) continue;
       const group = this.#takeGroup();
       try {
         await this.#writeGroup(group);

@@ -51,7 +51,12 @@ export type Storage = {
   /** Position of the newest durable record; 0 in an empty log. */
   lastPosition(): number;
   /** At most `limit` durable records and about `bytesMax` bytes, from `from` inclusive, in the direction asked for. */
-  readAll(from: number, direction: 'forwards' | 'backwards', limit: number, bytesMax?: number): Promise<StoredRecord[]>;
+  readAll(
+    from: number,
+    direction: 'forwards' | 'backwards',
+    limit: number,
+    bytesMax?: number,
+  ): Promise<StoredRecord[]>;
   /** The same within one stream, from revision `from` inclusive. */
   readStream(
     stream: string,
@@ -66,7 +71,10 @@ export type Storage = {
    * Rewrites what is closed, without the records `keep` says no to; positions and revisions of the others stay.
    * Runs beside reads and appends; a crash leaves either the old or the new form. Resolves with what was won.
    */
-  scavenge(keep: (record: StoredRecord) => boolean, signal?: AbortSignal): Promise<{ bytesFreed: number; records: number }>;
+  scavenge(
+    keep: (record: StoredRecord) => boolean,
+    signal?: AbortSignal,
+  ): Promise<{ bytesFreed: number; records: number }>;
   /** Syncs, and closes every file. No other call is allowed after it. */
   close(): Promise<void>;
 };

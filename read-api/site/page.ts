@@ -40,7 +40,10 @@ export function siteReads(deps: SiteDeps): FastifyPluginAsync {
     const vendorFiles = new Map<string, Buffer>();
     for (const [name, file] of Object.entries(vendored)) {
       const [pack = '', ...rest] = file.split('/');
-      const root = path.dirname(require.resolve(`${pack}/package.json`));
+      // Not every package lets its package.json be resolved; its entry lies somewhere below its folder.
+      const entry = require.resolve(pack);
+      const folder = path.join('node_modules', pack);
+      const root = entry.slice(0, entry.lastIndexOf(folder) + folder.length);
       vendorFiles.set(name, await readFile(path.join(root, ...rest)));
     }
     for (const url of pagePaths) {

@@ -20,6 +20,8 @@ const cpuPeriodUs = 100_000;
 const weather =
   /dial tcp|i\/o timeout|connection (refused|reset)|TLS handshake|no such host|toomanyrequests|temporarily|EOF$/i;
 
+const engineWords = /^(?:Step \d|Removing intermediate container | ---> |Successfully )/;
+
 /** One message of the stream that answers POST /build (Engine API 1.41). */
 type Message = {
   stream?: string;
@@ -37,6 +39,7 @@ type Place = { step: number | null; instruction: string | null };
  */
 export async function buildImage(engine: Engine, request: BuildImageRequest): Promise<BuiltImage> {
   const { limits, signal } = request;
+  const labels = { ...request.labels, [labelOf.instance]: engine.instance };
   const timeUp = new AbortController();
   const timer = setTimeout(() => timeUp.abort(), limits.timeMsMax);
   const stop = AbortSignal.any([signal, timeUp.signal]);
@@ -45,10 +48,11 @@ export async function buildImage(engine: Engine, request: BuildImageRequest): Pr
   try {
     stop.throwIfAborted();
     context = await packContext(request.directory, request.dockerfilePath, limits.contextBytesMax, stop);
-    const output = await engine.api.buildImage(context, buildOptions(engine, request, stop));
-    const { imageId, steps } = await readOutput(output, request.onLine, place);
+    const output = await engine.api.buildImage(context, buildOptions(request, labels, stop));
+    const { imageId, stepsRun } = await readOutput(output, request.onLine, place);
     const found = await inspect(engine, imageId);
-    return { ...found, steps };
+    // The engine puts each label on by a step of its own after the last one of the Dockerfile.
+    return { ...found, steps: stepsRun - Object.keys(labels).length };
   } catch (error) {
     // The caller's own cancellation is not a failure of the build.
     if (signal.aborted) throw signal.reason;
@@ -63,12 +67,11 @@ export async function buildImage(engine: Engine, request: BuildImageRequest): Pr
   }
 }
 
-function buildOptions(engine: Engine, request: BuildImageRequest, abortSignal: AbortSignal) {
-  const { limits } = request;
+function buildOptions({ limits, ...request }: BuildImageRequest, labels: Labels, abortSignal: AbortSignal) {
   return {
     t: request.tag,
     dockerfile: request.dockerfilePath,
-    labels: { ...request.labels, [labelOf.instance]: engine.instance },
+    labels: { ...labels },
     memory: limits.memoryBytes,
     // As much as the memory: no swap at all.
     memswap: limits.memoryBytes,
@@ -84,7 +87,7 @@ async function readOutput(
   output: NodeJS.ReadableStream,
   onLine: BuildImageRequest['onLine'],
   place: Place,
-): Promise<{ imageId: string; steps: number }> {
+): Promise<{ imageId: string; stepsRun: number }> {
   let imageId: string | undefined;
   let partial = '';
   const say = async (line: string) => {
@@ -92,31 +95,35 @@ async function readOutput(
     if (step !== null) Object.assign(place, { step: Number(step[1]), instruction: cut(step[2] ?? '') });
     await onLine(line.length > lineCharsMax ? `${line.slice(0, lineCharsMax)} …` : line);
   };
+  const endLine = async () => {
+    const line = partial;
+    partial = '';
+    if (line !== '') await say(line);
+  };
   for await (const message of readMessages(output)) {
     if (message.aux?.ID !== undefined) imageId = message.aux.ID;
     if (message.status !== undefined && message.progress === undefined) {
       await say(message.id === undefined ? message.status : `${message.id}: ${message.status}`);
     }
     if (message.stream !== undefined) {
+      // A step may end without a line end; the engine's own words begin a new line all the same.
+      if (engineWords.test(message.stream)) await endLine();
       const lines = (partial + message.stream).split('\n');
-      partial = lines.pop() ?? '';
+      // Of a line without end, no more is kept than is shown.
+      partial = (lines.pop() ?? '').slice(0, lineCharsMax + 1);
       for (const line of lines) await say(line.replace(/\r$/, ''));
-      if (partial.length > lineCharsMax) {
-        await say(partial);
-        partial = '';
-      }
     }
     if (message.error !== undefined) {
-      if (partial !== '') await say(partial);
+      await endLine();
       await say(message.error);
       throw new BuildFailure(reasonOf(message.error), { ...place, retryable: weather.test(message.error) });
     }
   }
-  if (partial !== '') await say(partial);
+  await endLine();
   if (imageId === undefined) {
     throw new BuildFailure('The Docker engine went away during the build', { ...place, retryable: true });
   }
-  return { imageId, steps: place.step ?? 0 };
+  return { imageId, stepsRun: place.step ?? 0 };
 }
 
 /** JSON values one after the other, each on a line of its own. */

@@ -2,6 +2,7 @@
  * Launches: one confined container each. A container has the name of its launch, and the engine gives a name
  * out once only, so that two workers with the same job end up with one container.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { containerName, isStatus, lastLinesOf } from './docker-logs.ts';
 import {
@@ -22,15 +23,15 @@ const logBytesMax = '10m';
 const logFilesMax = '2';
 const openFilesMax = 4_096;
 const reasonCharsMax = 500;
+const nameAttemptsMax = 40;
+const namePauseMs = 50;
 
 export async function startContainer(
   engine: Engine,
   request: StartContainerRequest,
 ): Promise<StartedContainer> {
-  const name = nameOf(request.launchId);
   try {
-    const id = (await idOf(engine, name)) ?? (await createContainer(engine, request, name));
-    const container = engine.api.getContainer(id);
+    const container = engine.api.getContainer(await ensureContainer(engine, request));
     const { State: state } = await container.inspect();
     // 304: somebody else started it in between.
     if (state.Status === 'created') await container.start().catch(unless(304));
@@ -55,11 +56,20 @@ async function portOf(
   });
 }
 
+/** What shells, the container's init and the kernel mean by an exit code. */
+const meaningOf: Readonly<Record<number, string>> = {
+  126: 'its command cannot be executed',
+  127: 'its command was not found',
+  137: 'it was killed',
+  139: 'it touched memory that is not its own',
+};
+
 /** How a container ended, in a sentence. */
 export function endOf(state: { ExitCode: number; OOMKilled: boolean; Error?: string }): string {
   if (state.OOMKilled) return 'The app used more memory than it may and was killed';
   if (state.Error) return state.Error.slice(0, reasonCharsMax);
-  return `The app ended by itself with exit code ${state.ExitCode}`;
+  const meaning = meaningOf[state.ExitCode];
+  return `The app ended by itself with exit code ${state.ExitCode}${meaning === undefined ? '' : `: ${meaning}`}`;
 }
 
 /** Nothing else is left behind when a container cannot be started: a broken one would block its name. */
@@ -73,7 +83,11 @@ async function startFailure(engine: Engine, launchId: string, error: unknown): P
   const reason = missing ? 'The image of this build is no longer there' : message.slice(0, reasonCharsMax);
   const lastLines = await lastLinesOf(engine, launchId).catch(() => []);
   await removeLaunch(engine, launchId);
-  return new LaunchFailure(reason, { lastLines, retryable: !missing && !command, cause: error });
+  return new LaunchFailure(reason, {
+    lastLines,
+    retryable: !missing && !command && !isStatus(error, 400),
+    cause: error,
+  });
 }
 
 async function idOf(engine: Engine, name: string): Promise<string | undefined> {
@@ -85,18 +99,22 @@ async function idOf(engine: Engine, name: string): Promise<string | undefined> {
   }
 }
 
-async function createContainer(
-  engine: Engine,
-  request: StartContainerRequest,
-  name: string,
-): Promise<string> {
-  const network = await ensureNetwork(engine);
-  try {
-    return (await engine.api.createContainer(containerOptions(engine, request, name, network))).id;
-  } catch (error) {
-    const other = isStatus(error, 409) ? await idOf(engine, name) : undefined;
-    if (other === undefined) throw error;
-    return other;
+/**
+ * Finds the container or makes it. The engine reserves a name before it can be looked up, and keeps it for a
+ * moment while a container goes: then it is asked again.
+ */
+async function ensureContainer(engine: Engine, request: StartContainerRequest): Promise<string> {
+  const name = nameOf(request.launchId);
+  for (let attempt = 1; ; attempt += 1) {
+    const found = await idOf(engine, name);
+    if (found !== undefined) return found;
+    try {
+      const network = await ensureNetwork(engine);
+      return (await engine.api.createContainer(containerOptions(engine, request, name, network))).id;
+    } catch (error) {
+      if (!isStatus(error, 409) || attempt === nameAttemptsMax) throw error;
+    }
+    await wait(namePauseMs);
   }
 }
 

@@ -6,6 +6,7 @@ import { memoryStorage } from '../../../eventstore/embedded/memory-storage.ts';
 import { startLogServer } from '../../../eventstore/embedded/server.ts';
 import { openLog } from '../../../eventstore/esdb.ts';
 import { WrongRevision } from '../../../eventstore/store.ts';
+import { until } from './until.ts';
 
 test('the application loads, appends and follows; a restarted server is found again', async t => {
   const storage = memoryStorage();
@@ -57,11 +58,3 @@ test('the application loads, appends and follows; a restarted server is found ag
   aborter.abort();
   await following;
 });
-
-async function until(met: () => boolean): Promise<void> {
-  const giveUp = Date.now() + 10_000;
-  while (!met()) {
-    assert.ok(Date.now() < giveUp, 'waited too long');
-    await new Promise(resolve => setImmediate(resolve));
-  }
-}

@@ -72,6 +72,27 @@ suite('protocol', () => {
     assert.equal(missing.trailers['required-metadata-properties'], 'type,content-type');
   });
 
+  test('there is nothing forwards from the end, nor backwards from the start', async () => {
+    await append({ stream: { name: 'ends' }, any: {} });
+    const stream = { stream: { name: 'ends' } };
+    for (const [direction, outside, inside] of [
+      [0, 'end', 'start'],
+      [1, 'start', 'end'],
+    ] as const) {
+      for (const [from, found] of [
+        [outside, false],
+        [inside, true],
+      ] as const) {
+        const ofStream = { direction, stream: { ...stream, [from]: {} }, count: 1 };
+        const ofAll = { direction, all: { [from]: {} }, count: 1 };
+        for (const options of [ofStream, ofAll]) {
+          const { messages } = await client.call(`${streams}/Read`, [readRequest.frame({ options })]);
+          assert.equal(messages.length, found ? 1 : 0, `${direction} from ${from}`);
+        }
+      }
+    }
+  });
+
   test('a deadline ends a call that would go on', async () => {
     const forever = readRequest.frame({ options: { all: { start: {} }, subscription: {} } });
     const answer = await client.call(`${streams}/Read`, [forever], { 'grpc-timeout': '50m' });

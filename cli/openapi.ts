@@ -1,0 +1,46 @@
+/** The OpenAPI document of every route, whichever process serves it. */
+
+import { systemClock } from '../commands/clock.ts';
+import { registerCommands } from '../commands/index.ts';
+import { memoryStore } from '../eventstore/memory.ts';
+import { httpServer } from '../platform/http.ts';
+import { openLogStore } from '../platform/log-store.ts';
+import { registerMetrics } from '../platform/metrics.ts';
+import { openFolderObjects } from '../platform/objects.ts';
+import { openPostgres } from '../platform/postgres.ts';
+import { registerReads } from '../read-api/index.ts';
+
+/** Registers the routes on a server that never listens; nothing they would lean on is touched. */
+export async function describeApi(version: string): Promise<object> {
+  const store = memoryStore();
+  const app = await httpServer({ logger: undefined, tokens: [], version });
+  const sql = openPostgres('postgres://nobody@localhost/nothing');
+  await registerMetrics(app);
+  await registerCommands(app, {
+    store,
+    clock: systemClock,
+    allowLocalRepositories: false,
+    webhookSecret: '',
+  });
+  await registerReads(app, {
+    sql,
+    store,
+    fresh: {
+      waitFor: async () => undefined,
+      check: async () => undefined,
+      reached: async () => null,
+      close: async () => undefined,
+    },
+    logs: openLogStore('.'),
+    objects: openFolderObjects('.'),
+    previewUrl: launchId => launchId,
+    containerLogs: async function* () {},
+    pingRedis: undefined,
+    previewOrigins: '',
+  });
+  await app.ready();
+  const description = app.swagger();
+  await app.close();
+  await sql.destroy();
+  return description;
+}

@@ -1,0 +1,296 @@
+/** Puts the rooms together: what each needs is opened once and handed to it. The only place that knows them all. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import path from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { systemClock } from '../commands/clock.ts';
+import { registerCommands } from '../commands/index.ts';
+import { openLog } from '../eventstore/esdb.ts';
+import { identify, type KnownToken, knownToken } from '../platform/auth.ts';
+import type { Config, Room } from '../platform/config.ts';
+import { freePort } from '../platform/free-port.ts';
+import { type Gateway, openGateway } from '../platform/gateway.ts';
+import { httpServer } from '../platform/http.ts';
+import { listenTo } from '../platform/listen.ts';
+import type { Log } from '../platform/log.ts';
+import { openLogStore } from '../platform/log-store.ts';
+import { registerMetrics } from '../platform/metrics.ts';
+import { openPostgres } from '../platform/postgres.ts';
+import { type PreviewProxy, previewProxy } from '../platform/preview-proxy.ts';
+import { pingRedis } from '../platform/redis.ts';
+import { keepSecret } from '../platform/secret-file.ts';
+import { projections } from '../projections/index.ts';
+import { checkpointChannel, project } from '../projections/projector.ts';
+import { type EventStream, eventStream } from '../read-api/events/stream.ts';
+import { openFreshness } from '../read-api/fresh.ts';
+import { registerReads } from '../read-api/index.ts';
+import { upstreamOf } from '../read-api/preview.ts';
+import { openDocker } from '../workers/adapters/docker.ts';
+import { openObjects } from '../workers/adapters/objects.ts';
+import { startWorkers } from '../workers/index.ts';
+import { describeApi } from './openapi.ts';
+
+const tablesMsMax = 30_000;
+const tablesLookMs = 50;
+
+export type Secrets = {
+  readonly operatorToken: string;
+  readonly webhookSecret: string;
+  /** Names this installation's containers on an engine that others may share. */
+  readonly instance: string;
+  readonly isNew: boolean;
+};
+
+/** Made on the first start. What the environment gives is kept too, so that the command line on this machine finds it. */
+export function keepSecrets(config: Config): Secrets {
+  const file = (name: string) => path.join(config.dataDir, name);
+  const token = keepSecret(file('operator-token'), { given: config.operatorToken, prefix: 'apphub_' });
+  const webhook = keepSecret(file('webhook-secret'), { given: config.webhookSecret });
+  const instance = keepSecret(file('instance'), { prefix: 'apphub-' });
+  return {
+    operatorToken: token.secret,
+    isNew: token.isNew,
+    webhookSecret: webhook.secret,
+    instance: instance.secret,
+  };
+}
+
+export type RoomsOptions = Config & {
+  readonly rooms: readonly Room[];
+  readonly secrets: Secrets;
+  readonly version: string;
+  readonly log: Log;
+};
+
+export type Running = { readonly url: string; close(): Promise<void> };
+
+type Closing = () => Promise<unknown> | unknown;
+
+/** Opens the rooms in this process. `close` ends them in the opposite order, letting what runs come to an end. */
+export async function openRooms(options: RoomsOptions): Promise<Running> {
+  const { rooms, log } = options;
+  const closings: Closing[] = [];
+  const close = async () => {
+    for (const closing of closings.reverse()) {
+      await Promise.resolve()
+        .then(closing)
+        .catch(error => log.error({ err: error }, 'something did not close'));
+    }
+  };
+  const has = (room: Room) => rooms.includes(room);
+  try {
+    const shared = openShared(options, closings);
+    if (has('projections')) await openProjections(options, shared, closings);
+    if (has('workers')) await openWorkers(options, shared, closings);
+    const url =
+      has('commands') || has('read-api') || has('web') ? await openServer(options, shared, closings) : '';
+    return { url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Shared = ReturnType<typeof openShared>;
+
+function openShared(options: RoomsOptions, closings: Closing[]) {
+  const { databaseUrl = '', eventstoreUrl = '', dataDir, dockerHost: host, s3, secrets, log } = options;
+  const sql = openPostgres(databaseUrl, { name: `apphub ${options.rooms.join(',')}` });
+  closings.push(() => sql.destroy());
+  const events = openLog(eventstoreUrl);
+  closings.push(() => events.close());
+  const credentials = s3 && { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey };
+  const objects = openObjects(
+    s3 === undefined || credentials === undefined
+      ? { folder: path.join(dataDir, 'objects') }
+      : {
+          s3: {
+            bucket: s3.bucket,
+            region: s3.region,
+            ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
+            credentials,
+          },
+        },
+  );
+  return {
+    sql,
+    store: events.store,
+    objects,
+    logs: openLogStore(path.join(dataDir, 'logs')),
+    docker: openDocker({ host, instance: secrets.instance, log }),
+  };
+}
+
+async function openProjections({ log }: RoomsOptions, shared: Shared, closings: Closing[]): Promise<void> {
+  const stop = new AbortController();
+  const { sql, store } = shared;
+  const running = project(sql, store, projections, { signal: stop.signal, log });
+  closings.push(() => {
+    stop.abort();
+    return running;
+  });
+}
+
+async function openWorkers(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<void> {
+  const { redisUrl, allowLocalRepositories, ingestionsAtOnce, buildsAtOnce, syncSeconds, log } = options;
+  const workers = await startWorkers({
+    ...shared,
+    clock: systemClock,
+    redisUrl,
+    workDir: path.join(options.dataDir, 'work'),
+    allowLocalRepositories,
+    ingestionsAtOnce,
+    buildsAtOnce,
+    syncSeconds,
+    log,
+  });
+  closings.push(() => workers.close());
+}
+
+type Doors = {
+  app?: FastifyInstance;
+  stream?: EventStream;
+  gateway?: Gateway;
+  previews?: PreviewProxy;
+};
+
+/** One HTTP server for whatever of commands, reads and page is in this process. */
+async function openServer(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<string> {
+  const { rooms, secrets, log, host } = options;
+  const identity = { subject: 'operator', kind: 'operator', scopes: ['*'] } as const;
+  const tokens = [knownToken(secrets.operatorToken, identity)];
+  const isApart = rooms.length === 1;
+  const port = options.port === 0 ? await freePort(host) : options.port;
+  const doors: Doors = {};
+  let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
+  const server = createServer((request, response) => {
+    if (doors.previews?.matches(request)) doors.previews.handleRequest(request, response);
+    else handler(request, response);
+  });
+  server.on('upgrade', (request, socket, head) => {
+    if (doors.previews?.matches(request)) doors.previews.handleUpgrade(request, socket, head);
+    else if (doors.stream?.handles(request)) doors.stream.handleUpgrade(request, socket, head);
+    else if (doors.gateway !== undefined) doors.gateway.handleUpgrade(request, socket, head);
+    else socket.destroy();
+  });
+  if (!isApart || rooms[0] === 'web') {
+    doors.previews = openPreviews(options, shared, tokens);
+    closings.push(() => doors.previews?.close());
+  }
+  if (rooms[0] === 'web' && isApart) {
+    doors.gateway = openGateway(gatewayOptions());
+    closings.push(() => doors.gateway?.close());
+    handler = doors.gateway.handleRequest;
+  } else {
+    doors.app = await openApi({ ...options, port }, shared, tokens, closings, serve => {
+      handler = serve;
+      return server;
+    });
+    if (rooms.includes('read-api')) doors.stream = await openStream(shared, tokens, log, closings);
+    await doors.app.ready();
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  closings.push(() => doors.app?.close() ?? new Promise(resolve => server.close(resolve)));
+  if (doors.stream !== undefined) closings.push(() => doors.stream?.close());
+  closings.push(() => server.closeIdleConnections());
+  const url = `http://${host === '0.0.0.0' || host === '127.0.0.1' ? 'localhost' : host}:${port}`;
+  if (!isApart || rooms[0] === 'web') noteUrl(options.dataDir, url, closings);
+  return url;
+}
+
+function gatewayOptions() {
+  const { APPHUB_COMMANDS_URL: commandsUrl, APPHUB_READ_API_URL: readUrl } = process.env;
+  if (commandsUrl === undefined || readUrl === undefined) {
+    throw new Error('The room web alone needs APPHUB_COMMANDS_URL and APPHUB_READ_API_URL.');
+  }
+  return { commandsUrl, readUrl };
+}
+
+/** For the command line on the same machine. */
+function noteUrl(dataDir: string, url: string, closings: Closing[]): void {
+  const file = path.join(dataDir, 'url');
+  writeFileSync(file, `${url}\n`);
+  closings.push(() => rmSync(file, { force: true }));
+}
+
+function openPreviews(options: RoomsOptions, { sql }: Shared, tokens: readonly KnownToken[]): PreviewProxy {
+  return previewProxy({
+    domain: options.previewDomain,
+    resolve: launchId => upstreamOf(sql, launchId),
+    isPlatformToken: token => identify(tokens, token) !== undefined,
+    log: options.log,
+  });
+}
+
+type Serve = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function openApi(
+  options: RoomsOptions,
+  shared: Shared,
+  tokens: readonly KnownToken[],
+  closings: Closing[],
+  serverFactory: (serve: Serve) => ReturnType<typeof createServer>,
+): Promise<FastifyInstance> {
+  const { rooms, version, log, databaseUrl = '', redisUrl, previewDomain, secrets } = options;
+  const app = await httpServer({ logger: log, tokens, version, serverFactory });
+  await registerMetrics(app);
+  if (rooms.includes('commands')) {
+    await registerCommands(app, {
+      store: shared.store,
+      clock: systemClock,
+      allowLocalRepositories: options.allowLocalRepositories,
+      webhookSecret: secrets.webhookSecret,
+    });
+  }
+  if (rooms.includes('read-api')) {
+    await tablesAreThere(shared);
+    const listen = (onMoved: () => void) => listenTo(databaseUrl, checkpointChannel, onMoved);
+    const fresh = await openFreshness(shared.sql, listen);
+    closings.push(() => fresh.close());
+    const previewPort = options.previewPort === 0 ? options.port : options.previewPort;
+    const description = await describeApi(version);
+    await registerReads(app, {
+      ...shared,
+      fresh,
+      previewUrl: launchId => `http://${launchId}.${previewDomain}:${previewPort}/`,
+      containerLogs: (launchId, request) => shared.docker.containerLogs(launchId, request),
+      pingRedis: redisUrl === undefined ? undefined : () => pingRedis(redisUrl),
+      previewOrigins: `http://*.${previewDomain}:${previewPort}`,
+      describe: () => description,
+    });
+  }
+  return app;
+}
+
+async function openStream(shared: Shared, tokens: readonly KnownToken[], log: Log, closings: Closing[]) {
+  const { sql, store } = shared;
+  const reached = async () => {
+    const row = await sql('projection_checkpoints')
+      .select(sql.raw('min(coalesce(position, 0))::text as position'))
+      .first();
+    return row?.position == null ? null : BigInt(row.position);
+  };
+  const stream = eventStream({ store, tokens, reached, log });
+  closings.push(() => stream.close());
+  return stream;
+}
+
+/** The room of the projections makes them, here or in a process that is starting too. */
+async function tablesAreThere({ sql }: Shared): Promise<void> {
+  const wanted = projections.length;
+  for (let waitedMs = 0; ; waitedMs += tablesLookMs) {
+    const count = await sql('projection_checkpoints')
+      .count('* as count')
+      .first()
+      .then(
+        row => Number(row?.count),
+        () => 0,
+      );
+    if (count >= wanted) return;
+    if (waitedMs > tablesMsMax) throw new Error('The tables are not there: does the room projections run?');
+    await new Promise(resolve => setTimeout(resolve, tablesLookMs));
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Every code an answer may say no with: its HTTP status, and what its caller can do. docs/errors.md is printed from here.
+ * A refusal of the domain without a status of its own is a conflict with the present state: 409.
+ */
+import type { RefusalCode } from '../domain/kernel/refusal.ts';
+
+export type ProblemCode = { readonly status: number; readonly advice: string };
+
+const conflict = (advice: string): ProblemCode => ({ status: 409, advice });
+
+/** The refusals of the domain; their titles are in domain/kernel/refusal.ts. */
+export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
+  'not-found': {
+    status: 404,
+    advice: 'Check the id. What was written a moment ago is found with `?after=<position>`.',
+  },
+  'already-exists': conflict(
+    'Choose another id, or change what is there: the answer holds its present state.',
+  ),
+  archived: conflict('Register the app again under the same id to go on with it.'),
+  invalid: { status: 400, advice: 'Each entry of `errors` names a field and says what would be right.' },
+  'idempotency/mismatch': {
+    status: 422,
+    advice: 'Use a new Idempotency-Key for a new request, or repeat the old one unchanged.',
+  },
+  'ingestion/in-progress': conflict('Wait for its end, or cancel it first.'),
+  'ingestion/not-in-progress': conflict('There is nothing to cancel.'),
+  'ingestion/stale-attempt': conflict('Nothing: the work goes on in the newer attempt.'),
+  'build/no-commit': conflict('Wait until the app is ready, or look at why its ingestion failed.'),
+  'build/already-finished': conflict('Ask for a new build, or retry this one.'),
+  'build/not-finished': conflict('Wait for its end, or cancel it first.'),
+  'build/not-started': conflict('Nothing: a worker reported the end of what has not begun.'),
+  'build/stale-attempt': conflict('Nothing: the work goes on in the newer attempt.'),
+  'launch/no-image': conflict('Build the app first; a build that failed has no image.'),
+  'launch/already-ended': conflict('Launch the app again.'),
+  'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
+};
+
+/** What the edge itself says no to. */
+export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly title: string } } = {
+  unauthorized: {
+    status: 401,
+    title: 'No token was given, it is not known, or a signature is not right',
+    advice: 'Send `Authorization: Bearer <token>`; a webhook is signed with the secret of its app.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'The token lacks a scope',
+    advice: 'Use a token with the scope that `scope` names.',
+  },
+  busy: { status: 409, title: 'Somebody else wrote first', advice: 'Send the same request again.' },
+  'too-large': { status: 413, title: 'The body is too large', advice: 'Send less: at most 1 MiB.' },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'The body is of a type that is not understood',
+    advice: 'Send JSON with `Content-Type: application/json`.',
+  },
+  internal: {
+    status: 500,
+    title: 'Something broke on our side',
+    advice: 'Report it with `instance`, which names the request in the log of the process.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'The event log cannot be reached, or too many clients follow',
+    advice: 'Send the same request again after the seconds of `Retry-After`, with the same Idempotency-Key.',
+  },
+  behind: {
+    status: 503,
+    title: 'The tables have not reached this position yet',
+    advice: 'Ask again; `reached` says how far they are.',
+  },
+};

@@ -1,0 +1,172 @@
+/** The pages that are printed from the code: docs/events.md, docs/errors.md and docs/openapi.json. */
+import { readdir, readFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import knex from 'knex';
+import { systemClock } from '../../commands/clock.ts';
+import { registerCommands } from '../../commands/index.ts';
+import { type RefusalCode, refusals } from '../../domain/kernel/refusal.ts';
+import { memoryStore } from '../../eventstore/memory.ts';
+import { httpServer } from '../../platform/http.ts';
+import { openLogStore } from '../../platform/log-store.ts';
+import { openFolderObjects } from '../../platform/objects.ts';
+import { edgeCodes, refusalCodes } from '../../platform/problem-codes.ts';
+import { registerReads } from '../../read-api/index.ts';
+import { eventMeanings } from './event-meanings.ts';
+
+const root = path.join(import.meta.dirname, '..', '..');
+
+/** Every printed page by its path from the root of the project. */
+export async function printDocs(): Promise<{ readonly [file: string]: string }> {
+  return {
+    'docs/events.md': await printEvents(),
+    'docs/errors.md': printErrors(),
+    'docs/openapi.json': await printOpenApi(),
+  };
+}
+
+const note = 'Printed from the code by `npm run docs`; a test fails when this page is old.';
+
+function printErrors(): string {
+  const refused = Object.entries(refusals).map(([code, title]) => {
+    const { status, advice } = refusalCodes[code as RefusalCode];
+    return `| \`${code}\` | ${status} | ${title} | ${advice} |`;
+  });
+  const edge = Object.entries(edgeCodes).map(
+    ([code, { status, title, advice }]) => `| \`${code}\` | ${status} | ${title} | ${advice} |`,
+  );
+  const head = '| code | status | what it says | what to do |\n|---|---|---|---|';
+  return `# Errors
+
+${note}
+
+Every answer that says no is a problem document (RFC 9457, \`application/problem+json\`) with \`type\`, \`title\`, \`status\`,
+\`code\` and \`instance\`; some have more members, such as \`errors\` with one entry a field. A code keeps its meaning for ever.
+
+## Decisions against a request
+
+${head}
+${refused.join('\n')}
+
+## Before or beside a decision
+
+${head}
+${edge.join('\n')}
+`;
+}
+
+async function printEvents(): Promise<string> {
+  const parts: string[] = [];
+  const printed = new Set<string>();
+  for (const file of (await readdir(path.join(root, 'domain/apps'))).sort()) {
+    const source = await readFile(path.join(root, 'domain/apps', file), 'utf8');
+    const category = /category: '([^']+)'/.exec(source)?.[1];
+    const types = typesOf(source);
+    const union = types.find(({ name }) => name.endsWith('Event'));
+    if (category === undefined || union === undefined) continue;
+    const events = eventsOf(union.text);
+    for (const { type } of events) printed.add(type);
+    parts.push(printStream(file, category, source, events, types));
+  }
+  const missing = Object.keys(eventMeanings).filter(type => !printed.has(type));
+  if (missing.length > 0) throw new Error(`no definition was found of ${missing}`);
+  return `# Events
+
+${note}
+
+An event is stored as JSON with the metadata \`actor\`, \`correlationId\`, \`causationId\` and \`time\`. Its type keeps its meaning
+for ever; old shapes are lifted when they are read (eventstore/upcast.ts). All times are RFC 3339 in UTC.
+
+${parts.join('\n')}`;
+}
+
+type NamedType = { readonly name: string; readonly text: string };
+
+function printStream(
+  file: string,
+  category: string,
+  source: string,
+  events: readonly { type: string; fields: string }[],
+  types: readonly NamedType[],
+): string {
+  const about = commentText(/^\/\*\*([\s\S]*?)\*\//.exec(source)?.[1] ?? '');
+  const shapes = types.filter(({ name }) => !/(Event|Command|State)$/.test(name)).map(({ text }) => text);
+  const rows = events.map(({ type, fields }) => {
+    const meaning = (eventMeanings as Readonly<Record<string, string>>)[type];
+    if (meaning === undefined) throw new Error(`test/support/event-meanings.ts does not know ${type}`);
+    return `| \`${type}\` | ${meaning} | \`${fields.replaceAll('|', '\\|')}\` |`;
+  });
+  return `## \`${category}-<id>\`
+
+${about.split('\n')[0]} (domain/apps/${file})
+
+| event | meaning | data |
+|---|---|---|
+${rows.join('\n')}
+${shapes.length === 0 ? '' : `\n\`\`\`ts\n${shapes.join('\n\n')}\n\`\`\`\n`}`;
+}
+
+const commentText = (comment: string) => comment.replace(/^\s*\*? ?/gm, '').trim();
+
+/** The type aliases of a file, with their docstrings. */
+function typesOf(source: string): readonly NamedType[] {
+  const start = /^(\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?(?:export )?type (\w+)(?:<\w+>)? =/gm;
+  return Array.from(source.matchAll(start), found => {
+    const text = source.slice(found.index, endOfType(source, found.index + found[0].length));
+    return { name: found[2] ?? '', text };
+  });
+}
+
+/** Where the alias ends: at the first semicolon outside of braces. */
+function endOfType(source: string, from: number): number {
+  let depth = 0;
+  for (let at = from; at < source.length; at += 1) {
+    const character = source[at];
+    if (character === '{') depth += 1;
+    else if (character === '}') depth -= 1;
+    else if (character === ';' && depth === 0) return at + 1;
+  }
+  return source.length;
+}
+
+function eventsOf(union: string): readonly { type: string; fields: string }[] {
+  const starts = Array.from(union.matchAll(/\{\s*type: '(\w+)';\s*data: /g));
+  return starts.map(({ 0: head, 1: type = '', index }) => {
+    const from = index + head.length;
+    const fields = union.slice(from, endOfType(union, from) - 1);
+    return { type, fields: fields.replaceAll(/\s+/g, ' ').replaceAll(/; ?}/g, ' }').trim() };
+  });
+}
+
+/** The description of all routes. Nothing is connected: the routes are registered and never called. */
+async function printOpenApi(): Promise<string> {
+  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const store = memoryStore();
+  const sql = knex({ client: 'pg' });
+  const nowhere = path.join(os.tmpdir(), 'apphub-docs');
+  const app = await httpServer({ logger: undefined, tokens: [], version });
+  await registerCommands(app, {
+    store,
+    clock: systemClock,
+    allowLocalRepositories: false,
+    webhookSecret: 'none',
+  });
+  await registerReads(app, {
+    sql,
+    store,
+    fresh: { check: async () => undefined } as never,
+    logs: openLogStore(nowhere),
+    objects: openFolderObjects(nowhere),
+    previewUrl: () => '',
+    containerLogs: undefined as never,
+    pingRedis: undefined,
+    previewOrigins: 'http://*.preview.localhost',
+  });
+  await app.ready();
+  const document = app.swagger();
+  await app.close();
+  await sql.destroy();
+  return `${JSON.stringify(document, null, 2)}\n`;
+}

@@ -1,0 +1,30 @@
+/** What each event says happened, in a sentence for docs/events.md. The compiler says when one is missing. */
+import type { EventType } from '../../domain/events.ts';
+
+export const eventMeanings: { readonly [T in EventType]: string } = {
+  RepositoryRegistered: 'An app was registered, or registered again after it was archived.',
+  RepositoryChanged: 'Its owner described it anew; only what changed is named.',
+  RepositoryTagged: 'A tag was added by hand.',
+  RepositoryUntagged: 'A tag was taken away by hand.',
+  RepositoryReleased: 'A newer build became the one that is launched.',
+  RepositoryArchived: 'The app is no longer shown, built or launched.',
+  IngestionQueued: 'A clone and an inspection are due.',
+  IngestionDeferred: 'Another ingestion is due once the present one ends.',
+  IngestionStarted: 'A worker has begun an attempt.',
+  IngestionAttemptFailed: 'An attempt failed, and another is due at `retryAt`.',
+  IngestionFailed: 'The last attempt failed.',
+  IngestionSucceeded: 'The source at `commit` was cloned and inspected.',
+  IngestionCancelled: 'It was called off, together with what was deferred.',
+  BuildRequested: 'An image of a commit is wanted; all a builder must know is in here.',
+  BuildStarted: 'A worker has begun an attempt.',
+  BuildSucceeded: 'The image is there.',
+  BuildFailed: 'The build ended without an image; `step` is the instruction that failed, where it was one.',
+  BuildCancelled: 'It was called off.',
+  LaunchRequested: 'A container of an image is wanted, until `expiresAt`.',
+  LaunchStarting: 'The container was started and listens at `hostPort` of the loopback interface.',
+  LaunchRunning: 'It answered the readiness probe.',
+  LaunchStopping: 'It shall end: somebody asked, or its time is over.',
+  LaunchStopped: 'The container is gone, as asked.',
+  LaunchExpired: 'The container is gone, as its time was over.',
+  LaunchFailed: 'The container could not be started or ended by itself.',
+};

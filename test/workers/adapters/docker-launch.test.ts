@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  type ContainerDeath,
+  LaunchFailure,
+  labelOf,
+  type StartContainerRequest,
+} from '../../../workers/adapters/docker-types.ts';
+import { openTestDocker } from '../../support/docker.ts';
+import { busyboxImage, ensureTestImages, nodeImage } from '../../support/images.ts';
+
+const { api, docker, instance, folderOf, cleanUp } = openTestDocker();
+const never = new AbortController().signal;
+
+/** An image that runs this as its command. */
+async function imageOf(name: string, command: string[], base = busyboxImage): Promise<string> {
+  const { imageId } = await docker.buildImage({
+    directory: await folderOf({ Dockerfile: `FROM ${base}\nCMD ${JSON.stringify(command)}\n` }),
+    dockerfilePath: 'Dockerfile',
+    tag: `apphub/${instance}:${name}`,
+    labels: {},
+    limits: { cpus: 1, memoryBytes: 256 * 1024 * 1024, timeMsMax: 60_000, contextBytesMax: 10_000 },
+    signal: never,
+    onLine: () => {},
+  });
+  return imageId;
+}
+
+let count = 0;
+function requestFor(image: string, changes: Partial<StartContainerRequest> = {}): StartContainerRequest {
+  count += 1;
+  return {
+    launchId: `${instance}-${count}`,
+    appId: 'hello',
+    buildId: 'b1',
+    image,
+    env: [{ key: 'GREETING', value: 'a b=$HOME "c"' }],
+    memoryBytes: 64 * 1024 * 1024,
+    cpus: 0.5,
+    pidsMax: 32,
+    port: 8080,
+    ...changes,
+  };
+}
+
+const ready = (started: { containerId: string; hostPort: number }, timeoutMs = 20_000) =>
+  docker.waitUntilReady({ ...started, timeoutMs, signal: never });
+
+async function failure(done: Promise<unknown>): Promise<LaunchFailure> {
+  const error = await done.then(
+    () => assert.fail('the launch went through'),
+    error => error,
+  );
+  assert.ok(error instanceof LaunchFailure, `${error}`);
+  return error;
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!(await condition())) {
+    assert.ok(performance.now() < deadline, 'it never came');
+    await wait(25);
+  }
+}
+
+async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts).toString('utf8');
+}
+
+suite('launching', () => {
+  let server = '';
+  before(async () => {
+    await ensureTestImages();
+    const serve =
+      'mkdir -p /www; echo "$GREETING" >/www/index.html; echo out; echo err >&2; exec httpd -f -v -p $PORT -h /www';
+    server = await imageOf('server', ['sh', '-c', serve]);
+  });
+  after(cleanUp);
+
+  test('runs the app, answers on loopback, and is removed with all it had', async () => {
+    const request = requestFor(server);
+    const started = await docker.startContainer(request);
+    await ready(started);
+    const answer = await fetch(`http://127.0.0.1:${started.hostPort}/`);
+    assert.equal(await answer.text(), 'a b=$HOME "c"\n');
+
+    const found = { launchId: request.launchId, appId: 'hello', buildId: 'b1', state: 'running', ...started };
+    assert.deepEqual(await docker.listLaunches(), [found]);
+    await docker.removeLaunch(request.launchId);
+    assert.deepEqual(await docker.listLaunches(), []);
+    await assert.rejects(fetch(`http://127.0.0.1:${started.hostPort}/`));
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('is confined', async () => {
+    const request = requestFor(server);
+    const { containerId } = await docker.startContainer(request);
+    const {
+      HostConfig: host,
+      NetworkSettings: network,
+      Config: config,
+    } = await api.getContainer(containerId).inspect();
+    assert.equal(host.Memory, 64 * 1024 * 1024);
+    assert.equal(host.MemorySwap, host.Memory);
+    assert.equal(host.NanoCpus, 500_000_000);
+    assert.equal(host.PidsLimit, 32);
+    assert.deepEqual(host.CapDrop, ['ALL']);
+    assert.equal(host.CapAdd, null);
+    assert.deepEqual(host.SecurityOpt, ['no-new-privileges']);
+    assert.equal(host.Privileged, false);
+    assert.equal(host.Binds, null);
+    assert.equal(host.IpcMode, 'private');
+    assert.deepEqual([host.PidMode, host.UTSMode, host.UsernsMode], ['', '', '']);
+    assert.equal(host.RestartPolicy?.Name, 'no');
+    assert.equal(host.Init, true);
+    assert.deepEqual(host.LogConfig, { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } });
+    assert.deepEqual(
+      network.Ports['8080/tcp']?.map(({ HostIp }) => HostIp),
+      ['127.0.0.1'],
+    );
+    assert.deepEqual(Object.keys(network.Networks), [`apphub-launches-${instance}`]);
+    assert.equal(config.Labels[labelOf.launch], request.launchId);
+    const status = await inside(containerId, 'grep', '-E', 'CapEff|NoNewPrivs|Seccomp:', '/proc/self/status');
+    assert.match(status, /CapEff:\s+0000000000000000/);
+    assert.match(status, /NoNewPrivs:\s+1/);
+    assert.match(status, /Seccomp:\s+2/);
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('cannot reach another launch', async () => {
+    const hello = 'require("http").createServer((q, s) => s.end("hello")).listen(8080)';
+    const image = await imageOf('hello', ['node', '-e', hello], nodeImage);
+    const [one, other] = [requestFor(image), requestFor(image)];
+    const [from, to] = [await docker.startContainer(one), await docker.startContainer(other)];
+    await Promise.all([ready(from), ready(to)]);
+    const { NetworkSettings: network } = await api.getContainer(to.containerId).inspect();
+    const address = Object.values(network.Networks)[0]?.IPAddress ?? '';
+    const get = (host: string) => {
+      const script = `fetch("http://${host}:8080/", { signal: AbortSignal.timeout(1500) })
+        .then(answer => answer.text()).catch(() => "none").then(console.log)`;
+      return inside(from.containerId, 'node', '-e', script);
+    };
+    assert.equal(await (await fetch(`http://${address}:8080/`)).text(), 'hello');
+    assert.match(await get('127.0.0.1'), /hello/);
+    assert.match(await get(address), /none/);
+    await Promise.all([one, other].map(({ launchId }) => docker.removeLaunch(launchId)));
+  });
+
+  test('the same launch twice is one container, also at the same time', async () => {
+    const request = requestFor(server);
+    const all = await Promise.all([1, 2, 3, 4].map(() => docker.startContainer(request)));
+    all.push(await docker.startContainer(request));
+    assert.equal(new Set(all.map(({ containerId, hostPort }) => `${containerId} ${hostPort}`)).size, 1);
+    assert.equal((await docker.listLaunches()).length, 1);
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('an app that dies fails with its exit code and last words, and is not run again', async () => {
+    const image = await imageOf('dies', [
+      'sh',
+      '-c',
+      "sleep 0.3; printf '\\033[31mred\\033[0m\\n'; sleep 0.2; echo bye >&2; exit 7",
+    ]);
+    const request = requestFor(image);
+    const dead = await failure(docker.startContainer(request).then(started => ready(started)));
+    assert.equal(dead.exitCode, 7);
+    assert.equal(dead.reason, 'The app ended by itself with exit code 7');
+    assert.deepEqual(dead.lastLines, ['red', 'bye']);
+    const again = await failure(docker.startContainer(request));
+    assert.equal(again.exitCode, 7);
+    assert.equal((await docker.listLaunches())[0]?.state, 'ended');
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('an app that never listens is not ready', async () => {
+    const image = await imageOf('silent', ['sh', '-c', 'echo waiting; exec sleep 1000']);
+    const request = requestFor(image);
+    const silent = await failure(ready(await docker.startContainer(request), 700));
+    assert.equal(silent.reason, 'The app did not answer on its port within 0.7 s');
+    assert.equal(silent.exitCode, null);
+    assert.deepEqual(silent.lastLines, ['waiting']);
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('an app that listens late is ready then; waiting can be given up', async () => {
+    const late = 'setTimeout(() => require("http").createServer((q, s) => s.end("hi")).listen(8080), 700)';
+    const image = await imageOf('late', ['node', '-e', late], nodeImage);
+    const request = requestFor(image);
+    const started = await docker.startContainer(request);
+    const impatient = AbortSignal.timeout(100);
+    await assert.rejects(docker.waitUntilReady({ ...started, timeoutMs: 20_000, signal: impatient }));
+    await ready(started);
+    assert.equal(await (await fetch(`http://127.0.0.1:${started.hostPort}/`)).text(), 'hi');
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('words that are not HTTP are an answer too', async () => {
+    const words = 'require("net").createServer(s => s.end("220 hello\\r\\n")).listen(8080)';
+    const request = requestFor(await imageOf('words', ['node', '-e', words], nodeImage));
+    await ready(await docker.startContainer(request));
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('what cannot run says why and leaves nothing', async () => {
+    const gone = await failure(docker.startContainer(requestFor(`sha256:${'0'.repeat(64)}`)));
+    assert.equal(gone.reason, 'The image of this build is no longer there');
+    assert.equal(gone.retryable, false);
+    const tiny = await failure(docker.startContainer(requestFor(server, { memoryBytes: 1 })));
+    assert.match(tiny.reason, /memory limit/i);
+    assert.equal(tiny.retryable, false);
+    assert.deepEqual(await docker.listLaunches(), []);
+    const nothing = requestFor(await imageOf('nothing', ['/no/such/thing']));
+    const notFound = await failure(docker.startContainer(nothing).then(started => ready(started)));
+    assert.equal(notFound.reason, 'The app ended by itself with exit code 127: its command was not found');
+    await docker.removeLaunch(nothing.launchId);
+    const wrong = requestFor(server, { launchId: '../x' });
+    await assert.rejects(docker.startContainer(wrong), /not the id of a launch/);
+  });
+
+  test('the output is given back as written, to the last lines and as it comes', async () => {
+    const image = await imageOf('talks', [
+      'sh',
+      '-c',
+      'for i in 1 2 3; do echo line $i; done; sleep 0.5; echo late; exec sleep 1000',
+    ]);
+    const { launchId } = await docker.startContainer(requestFor(image)).then(() => requestOfLast());
+    await until(async () => (await textOf(docker.containerLogs(launchId))).includes('late'));
+    assert.equal(await textOf(docker.containerLogs(launchId)), 'line 1\nline 2\nline 3\nlate\n');
+    assert.equal(await textOf(docker.containerLogs(launchId, { tail: 2 })), 'line 3\nlate\n');
+
+    const stop = new AbortController();
+    const followed = textOf(docker.containerLogs(launchId, { follow: true, tail: 1, signal: stop.signal }));
+    await wait(50);
+    stop.abort();
+    await followed;
+    const ended = textOf(docker.containerLogs(launchId, { follow: true, tail: 1 }));
+    await docker.removeLaunch(launchId);
+    assert.equal(await ended, 'late\n');
+    assert.equal(await textOf(docker.containerLogs(launchId)), '');
+  });
+
+  test('deaths are told: those before, those while watching, and those for want of memory', async () => {
+    const dies = await imageOf('quits', ['sh', '-c', 'exit 5']);
+    const hungry = await imageOf('hungry', ['sh', '-c', 'sleep 0.5; tail /dev/zero']);
+    const early = requestFor(dies);
+    await docker.startContainer(early).catch(() => undefined);
+    await until(async () => (await docker.listLaunches())[0]?.state === 'ended');
+
+    const stop = new AbortController();
+    const told: ContainerDeath[] = [];
+    const watching = (async () => {
+      for await (const death of docker.watchDeaths(stop.signal)) told.push(death);
+    })();
+    const killed = requestFor(hungry);
+    try {
+      await until(() => told.length === 1);
+      await docker.startContainer(killed);
+      await until(() => told.length === 2);
+    } finally {
+      stop.abort();
+      await watching;
+    }
+
+    assert.deepEqual(
+      told.map(({ launchId, exitCode, oomKilled }) => ({ launchId, exitCode, oomKilled })),
+      [
+        { launchId: early.launchId, exitCode: 5, oomKilled: false },
+        { launchId: killed.launchId, exitCode: 137, oomKilled: true },
+      ],
+    );
+    await Promise.all([early, killed].map(({ launchId }) => docker.removeLaunch(launchId)));
+  });
+});
+
+function requestOfLast(): { launchId: string } {
+  return { launchId: `${instance}-${count}` };
+}
+
+/** Runs a command inside a container and gives back what it printed. */
+async function inside(containerId: string, ...Cmd: string[]): Promise<string> {
+  const exec = await api
+    .getContainer(containerId)
+    .exec({ Cmd, AttachStdout: true, AttachStderr: true, Tty: true });
+  const stream = await exec.start({ hijack: true, stdin: false });
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
