@@ -1,5 +1,5 @@
 /** `apphub start`: everything in one process, or each room in a process of its own. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { lockDirectory } from '../eventstore/embedded/lock.ts';
@@ -35,6 +35,7 @@ export async function start(args: readonly string[]): Promise<number> {
   const wanted = roomsOf(values.rooms);
   const stopped = untilStopped();
   if (wanted.length === 1 && wanted[0] !== undefined) return runRoom(config, wanted[0], stopped);
+  mkdirSync(config.dataDir, { recursive: true });
   const lock = lockDirectory(config.dataDir);
   try {
     return await runAll(config, values.rooms === undefined ? [] : wanted, stopped);
