@@ -122,8 +122,12 @@ export function lockDirectory(directory: string, options: { command?: boolean } 
   const fd = fs.openSync(file, 'a+');
   const locked = flock(fd);
   if (locked === true) {
-    fs.ftruncateSync(fd, 0);
-    fs.writeSync(fd, ownerText());
+    try {
+      fs.ftruncateSync(fd, 0);
+      fs.writeSync(fd, ownerText());
+    } catch {
+      // A full disk: the name of the owner is only for the message that others get.
+    }
     return { release: () => fs.closeSync(fd) };
   }
   fs.closeSync(fd);

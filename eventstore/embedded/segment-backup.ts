@@ -171,8 +171,7 @@ async function restoreParts(file: string, into: string, log: StorageLog): Promis
     const end = await readBytes(from, at, endBytes);
     const lastPosition = Number(end.readBigUInt64LE(8));
     if (!end.equals(encodeEnd(lastPosition, checksums))) throw damaged(file);
-    for (const name of names.slice(0, -1))
-      await ensureIndexFile(nodeDisk, into, { ...name, kind: 'segment', file: '' }, log);
+    for (const name of names.slice(0, -1)) await ensureIndexFile(nodeDisk, into, name, log);
     return { bytes: at + endBytes, segments: names.length, lastPosition };
   } finally {
     fs.closeSync(from);

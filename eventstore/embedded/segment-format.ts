@@ -1,12 +1,13 @@
 /**
  * The bytes of a segment file.
  *
- *   header (64)   magic, base address, salt, checksum
+ *   header (64)   magic, base address, salt, where the next segment begins (once rewritten), checksum
  *   entry*        checksum u32 | word u32 | body        word = length and two flags
  *
  * An entry is a record in wire encoding, or a marker. One append is a run of records of which the last carries `commitFlag`.
  * Each group that was written with one sync begins with a marker: its own address, and up to where everything was synced
- * before it. That tells a tail torn by a crash (nothing after it was ever written) from damage in the middle.
+ * before it. That tells a tail torn by a crash (nothing after it was ever written) from damage in the middle. Closing in
+ * order leaves a marker at the end, so that then nothing at all may be torn.
  * A record's position is the address at which it was first written: base of its segment plus offset.
  */
 import { randomBytes } from 'node:crypto';
@@ -25,14 +26,20 @@ const lengthMask = 0x3fffffff;
 const headerCrcAt = segmentHeaderBytes - 4;
 const markerWord = Buffer.from([16, 0, 0, 0x40]);
 
-export type SegmentHeader = { readonly base: number; readonly salt: number };
+/** `end`: where the next segment begins, for a segment that has been rewritten and is shorter than it was. */
+export type SegmentHeader = {
+  readonly base: number;
+  readonly salt: number;
+  readonly end: number | undefined;
+};
 
 /** The first bytes of a new segment. The salt keeps data of users from ever looking like an entry. */
-export function encodeSegmentHeader(base: number, salt = randomBytes(4).readUInt32LE(0)): Buffer {
+export function encodeSegmentHeader(base: number, end?: number): Buffer {
   const header = Buffer.alloc(segmentHeaderBytes);
   magic.copy(header, 0);
   header.writeBigUInt64LE(BigInt(base), 8);
-  header.writeUInt32LE(salt, 16);
+  randomBytes(4).copy(header, 16);
+  header.writeBigUInt64LE(BigInt(end ?? 0), 24);
   header.writeUInt32LE(crc32(header.subarray(0, headerCrcAt)), headerCrcAt);
   return header;
 }
@@ -45,7 +52,8 @@ export function decodeSegmentHeader(header: Buffer, base: number): SegmentHeader
     header.readUInt32LE(headerCrcAt) === crc32(header.subarray(0, headerCrcAt)) &&
     Number(header.readBigUInt64LE(8)) === base;
   if (!sound) throw new StorageFailed(`the header of the segment at ${base} is damaged`, base);
-  return { base, salt: header.readUInt32LE(16) };
+  const end = Number(header.readBigUInt64LE(24));
+  return { base, salt: header.readUInt32LE(16), end: end === 0 ? undefined : end };
 }
 
 /** Completes the entry whose body is already at `at + entryHeaderBytes`. */

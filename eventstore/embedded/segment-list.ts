@@ -31,9 +31,9 @@ export class SegmentList {
     this.all = [...this.all, segment];
   }
 
-  /** Puts another segment in the place of one, or none. */
-  replace(old: Segment, next: Segment | undefined): void {
-    this.all = this.all.flatMap(segment => (segment !== old ? [segment] : next === undefined ? [] : [next]));
+  /** Puts another segment in the place of one. */
+  replace(old: Segment, next: Segment): void {
+    this.all = this.all.map(segment => (segment === old ? next : segment));
   }
 
   /** A stream's head changes its home from memory to an index file: what was known of it before is out of date. */

@@ -5,12 +5,13 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 import {
+  type FileName,
   type FoundFile,
+  isOutOfRoom,
   listFiles,
   readBytesNow,
   type SegmentDisk,
   segmentPath,
-  syncDirectory,
   writeWhole,
 } from './segment-files.ts';
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
@@ -81,6 +82,8 @@ export type Recovered = {
   readonly fd: number;
   readonly salt: number;
   readonly bytes: number;
+  /** Nothing was written behind the last sync. */
+  readonly isMarked: boolean;
   readonly index: MemoryIndex;
 };
 
@@ -113,7 +116,7 @@ export async function recoverLast(
       await disk.truncate(fd, end.committedTo);
     }
     await disk.sync(fd);
-    return { fd, salt, bytes: end.committedTo, index };
+    return { fd, salt, bytes: end.committedTo, isMarked: end.isMarked, index };
   } catch (error) {
     fs.closeSync(fd);
     throw error;
@@ -142,18 +145,52 @@ export async function indexOfSegment(
   }
 }
 
-/** Makes the index file of a closed segment where there is none: a crash came between closing it and writing that. */
+/**
+ * Makes the index file of a closed segment where there is none: a crash came between closing it and writing that. Without
+ * room for it the index stays in memory, and is returned.
+ */
 export async function ensureIndexFile(
   disk: SegmentDisk,
   directory: string,
-  found: FoundFile,
+  found: FileName,
   log: StorageLog,
-): Promise<string> {
+): Promise<MemoryIndex | undefined> {
   const file = segmentPath(directory, found, 'index');
-  if (fs.existsSync(file)) return file;
+  if (fs.existsSync(file)) return undefined;
   const { index, bytes } = await indexOfSegment(segmentPath(directory, found, 'segment'), found.base);
-  await writeWhole(disk, file, await encodeIndexFile(index, found.base, bytes));
-  log.info({ file, records: index.records }, 'made a missing index of the log');
-  syncDirectory(directory);
-  return file;
+  try {
+    await writeWhole(disk, file, await encodeIndexFile(index, found.base, bytes));
+    log.info({ file, records: index.records }, 'made a missing index of the log');
+  } catch (error) {
+    if (!isOutOfRoom(error)) throw error;
+    log.warn({ file }, 'no room for a missing index of the log: it stays in memory');
+    return index;
+  }
+  return undefined;
+}
+
+/** Where the segment behind this one has to begin. */
+function endOfSegment(directory: string, found: FileName): number {
+  const file = segmentPath(directory, found, 'segment');
+  if (found.generation === 0) return found.base + fs.statSync(file).size;
+  const fd = fs.openSync(file, 'r');
+  try {
+    const { end } = decodeSegmentHeader(readBytesNow(fd, 0, segmentHeaderBytes), found.base);
+    return end ?? found.base + fs.fstatSync(fd).size;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/**
+ * The first position at which a segment, or the end of one, is missing; undefined when each begins where the one before it
+ * ends. A segment that was scavenged empty still has its file.
+ */
+export function findGap(directory: string, segments: readonly FileName[]): number | undefined {
+  let next = 0;
+  for (const [at, segment] of segments.entries()) {
+    if (segment.base !== next) return Math.min(next, segment.base);
+    if (at < segments.length - 1) next = endOfSegment(directory, segment);
+  }
+  return undefined;
 }

@@ -27,8 +27,10 @@ export type ScannedEntry = {
 export type ScanEnd = {
   /** Where the first entry begins that is not whole and sound, or `end`. */
   readonly stoppedAt: number;
-  /** End of the last complete commit. */
+  /** End of the last complete commit, or of the marker behind it. */
   readonly committedTo: number;
+  /** Whether a marker stands there: everything before it had been synced. */
+  readonly isMarked: boolean;
 };
 
 /** Visits every sound record from `start` on, until `end` or the first entry that is not as it was written. */
@@ -42,6 +44,8 @@ export async function scanSegment(
 ): Promise<ScanEnd> {
   let at = start;
   let committedTo = start;
+  let isMarked = false;
+  let inAppend = false;
   let size = chunkBytes;
   while (at < end) {
     const chunk = await readBytes(fd, at, Math.min(size, end - at));
@@ -50,12 +54,17 @@ export async function scanSegment(
       const stop = entryEnd(chunk, next);
       if (stop === undefined || (stop > chunk.length && stop - next <= entryBytesMax)) break;
       if (stop > chunk.length || !isIntact(chunk, next, stop, salt))
-        return { stoppedAt: at + next, committedTo };
+        return { stoppedAt: at + next, committedTo, isMarked };
+      const marker = isMarker(chunk, next);
       const commit = isCommit(chunk, next);
-      if (!isMarker(chunk, next)) {
+      if (!marker) {
         const wire = chunk.subarray(next + entryHeaderBytes, stop);
         visit({ offset: at + next, entry: chunk.subarray(next, stop), wire, commit });
-        if (commit) committedTo = at + stop;
+        inAppend = !commit;
+      }
+      if (!inAppend) {
+        committedTo = at + stop;
+        isMarked = marker;
       }
       next = stop;
     }
@@ -65,7 +74,7 @@ export async function scanSegment(
     size = next === 0 ? size * 4 : chunkBytes;
     if (next === 0 && (whole || size > entryBytesMax * 4)) break;
   }
-  return { stoppedAt: at, committedTo };
+  return { stoppedAt: at, committedTo, isMarked };
 }
 
 /** Whether damage at `offset` lies in what was already synced: some group was begun after it. Answers its address. */

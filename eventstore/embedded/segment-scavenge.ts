@@ -6,8 +6,14 @@
 import * as fs from 'node:fs';
 import type { Segment } from './segment.ts';
 import type { OpenSegments, SegmentDisk } from './segment-files.ts';
-import { segmentPath, syncDirectory, writeFully, writeWhole } from './segment-files.ts';
-import { encodeSegmentHeader, recordAt, sealEntry, segmentHeaderBytes } from './segment-format.ts';
+import { readBytesNow, segmentPath, syncDirectory, writeFully, writeWhole } from './segment-files.ts';
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  recordAt,
+  sealEntry,
+  segmentHeaderBytes,
+} from './segment-format.ts';
 import { MemoryIndex } from './segment-index.ts';
 import { encodeIndexFile } from './segment-index-file.ts';
 import { scanSegment } from './segment-scan.ts';
@@ -17,8 +23,6 @@ export type Rewritten = {
   readonly generation: number;
   readonly records: number;
   readonly bytesFreed: number;
-  /** Nothing is left: there is no new file, and the old ones may go. */
-  readonly isEmpty: boolean;
 };
 
 const flushBytes = 1 << 20;
@@ -64,21 +68,29 @@ type Rewriting = {
 /** Undefined when every record is still wanted. The old files are the caller's to replace and remove. */
 export async function rewriteSegment(work: Rewriting): Promise<Rewritten | undefined> {
   const { segment, files } = work;
-  const source = files.use(segment.path, segment.base);
+  const file = files.use(segment.path, segment.base);
+  // It may have been opened when it was shorter, so its length is asked for anew.
+  const source = { ...headerOf(file.fd, segment.base), fd: file.fd, bytes: fs.fstatSync(file.fd).size };
   try {
-    const wanted = await countWanted(work, source);
-    if (wanted.gone === 0) return undefined;
+    const gone = await countUnwanted(work, source);
+    if (gone === 0) return undefined;
     const generation = segment.generation + 1;
-    if (wanted.kept === 0)
-      return { generation, records: wanted.gone, bytesFreed: source.bytes, isEmpty: true };
-    const bytes = await writeKept(work, source, generation);
-    return { generation, records: wanted.gone, bytesFreed: source.bytes - bytes, isEmpty: false };
+    const written = await writeKept(work, source, generation);
+    return { generation, records: written.gone, bytesFreed: source.bytes - written.bytes };
   } finally {
-    source.users -= 1;
+    file.users -= 1;
   }
 }
 
-type Source = { readonly fd: number; readonly salt: number; readonly bytes: number };
+type Source = {
+  readonly fd: number;
+  readonly salt: number;
+  readonly end: number | undefined;
+  readonly bytes: number;
+};
+
+const headerOf = (fd: number, base: number) =>
+  decodeSegmentHeader(readBytesNow(fd, 0, segmentHeaderBytes), base);
 
 async function visitRecords(
   { segment, signal }: Rewriting,
@@ -97,31 +109,36 @@ async function visitRecords(
   throw new StorageFailed(`the log is damaged (${segment.path}, byte ${end.stoppedAt})`, position);
 }
 
-async function countWanted(work: Rewriting, source: Source): Promise<{ kept: number; gone: number }> {
-  let kept = 0;
+async function countUnwanted(work: Rewriting, source: Source): Promise<number> {
   let gone = 0;
   await visitRecords(work, source, record => {
-    if (work.keep(record)) kept += 1;
-    else gone += 1;
+    if (!work.keep(record)) gone += 1;
   });
-  return { kept, gone };
+  return gone;
 }
 
-async function writeKept(work: Rewriting, source: Source, generation: number): Promise<number> {
+async function writeKept(
+  work: Rewriting,
+  source: Source,
+  generation: number,
+): Promise<{ gone: number; bytes: number }> {
   const { disk, directory, segment } = work;
   const name = { base: segment.base, generation };
   const file = segmentPath(directory, name, 'segment');
   const beside = `${file}.tmp`;
-  const header = encodeSegmentHeader(segment.base);
+  const header = encodeSegmentHeader(segment.base, source.end ?? segment.base + source.bytes);
   const salt = header.readUInt32LE(16);
   const index = new MemoryIndex();
+  let gone = 0;
   const fd = fs.openSync(beside, 'w');
   try {
     const out = new KeptWriter(disk, fd);
     out.add(header);
     const visit = (record: StoredRecord) => {
-      // Asked again: what is not wanted any more since it was counted may stay until the next time, never the reverse.
-      if (!work.keep(record)) return;
+      if (!work.keep(record)) {
+        gone += 1;
+        return;
+      }
       index.add(record.stream, record.revision, record.position - segment.base, out.bytes);
       const entry = Buffer.allocUnsafe(8 + record.wire.length);
       entry.set(record.wire, 8);
@@ -138,7 +155,7 @@ async function writeKept(work: Rewriting, source: Source, generation: number): P
     );
     fs.renameSync(beside, file);
     syncDirectory(directory);
-    return out.bytes;
+    return { gone, bytes: out.bytes };
   } catch (error) {
     fs.rmSync(beside, { force: true });
     fs.rmSync(segmentPath(directory, name, 'index'), { force: true });

@@ -24,6 +24,7 @@ import { SegmentList } from './segment-list.ts';
 import {
   createSegment,
   ensureIndexFile,
+  findGap,
   recoverLast,
   type StorageLog,
   silentLog,
@@ -31,7 +32,15 @@ import {
 } from './segment-recovery.ts';
 import { rewriteSegment } from './segment-scavenge.ts';
 import { GroupWriter, type OpenSegment } from './segment-writer.ts';
-import type { Appended, Durability, Head, NewRecord, Storage, StoredRecord } from './storage.ts';
+import {
+  type Appended,
+  type Durability,
+  type Head,
+  type NewRecord,
+  type Storage,
+  StorageFailed,
+  type StoredRecord,
+} from './storage.ts';
 
 export type SegmentStorageOptions = {
   readonly directory: string;
@@ -45,6 +54,8 @@ export type SegmentStorageOptions = {
 };
 
 const segmentBytesMaxDefault = 64 << 20;
+/** More streams than an index can number would fit into a larger one. */
+const segmentBytesMaxMax = 256 << 20;
 const readBytesMaxDefault = 4 << 20;
 const scavengePageMax = 512;
 
@@ -89,6 +100,8 @@ export class SegmentStorage implements Storage {
       onDurable: records => this.#publish(records),
       onFailure: error =>
         settings.log.error({ err: error }, 'the log takes no more appends until it is restarted'),
+      onFull: error => settings.log.error({ err: error }, 'the disk of the log is full: appends fail'),
+      onRoom: () => settings.log.info({}, 'the disk of the log has room again'),
     });
   }
 
@@ -144,8 +157,7 @@ export class SegmentStorage implements Storage {
   /** Begins the next segment; the index of the old one is written beside the appends that go on. */
   async #roll(): Promise<void> {
     const { disk, directory, log } = this.#settings;
-    await this.#sealing;
-    if (this.#unsealed !== undefined) await this.#seal(this.#unsealed);
+    await this.#sealed();
     const old = this.#open;
     await disk.sync(old.fd);
     old.synced = old.written;
@@ -160,6 +172,15 @@ export class SegmentStorage implements Storage {
     );
   }
 
+  /** Resolves when no closed segment has its index in memory only; rejects when there is no room for the file. */
+  #sealed(): Promise<void> {
+    const sealed = this.#sealing.then(async () => {
+      if (this.#unsealed !== undefined) await this.#seal(this.#unsealed);
+    });
+    this.#sealing = sealed.catch(() => {});
+    return sealed;
+  }
+
   async #seal(open: OpenSegment): Promise<void> {
     const { segment, index } = open;
     const file = segmentPath(this.#settings.directory, segment, 'index');
@@ -170,8 +191,9 @@ export class SegmentStorage implements Storage {
       await encodeIndexFile(index, segment.base, open.written, note),
     );
     segment.index = new IndexFile(this.#indexes, file, segment.base);
-    fs.closeSync(open.fd);
     this.#unsealed = undefined;
+    await this.#writer.lastSync();
+    fs.closeSync(open.fd);
   }
 
   /** Besides what `keep` wants, the newest record of each stream stays, so that its revisions never begin again. */
@@ -183,6 +205,7 @@ export class SegmentStorage implements Storage {
       const wanted = (record: StoredRecord) =>
         keep(record) || this.#list.head(record.stream) === record.revision;
       await this.#rollIfUnwanted(wanted, signal);
+      await this.#sealed();
       let bytesFreed = 0;
       let records = 0;
       const open = this.#open.segment;
@@ -208,7 +231,6 @@ export class SegmentStorage implements Storage {
       from = last.position + 1;
     }
     await this.#writer.betweenGroups(() => this.#roll());
-    await this.#sealing;
   }
 
   async #scavengeSegment(segment: Segment, keep: (record: StoredRecord) => boolean, signal?: AbortSignal) {
@@ -218,7 +240,7 @@ export class SegmentStorage implements Storage {
     const name = { base: segment.base, generation: rewritten.generation };
     const index = new IndexFile(this.#indexes, segmentPath(directory, name, 'index'), segment.base);
     const next = new Segment(this.#files, segmentPath(directory, name, 'segment'), name, index);
-    this.#list.replace(segment, rewritten.isEmpty ? undefined : next);
+    this.#list.replace(segment, next);
     await this.#list.earlierReads();
     this.#files.forget(segment.path);
     if (segment.index instanceof IndexFile) segment.index.forget();
@@ -269,7 +291,8 @@ function openForWriting(files: OpenSegments, file: string, base: number): OpenSe
   const index = new MemoryIndex();
   const segment = new Segment(files, file, { base, generation: 0 }, index);
   segment.readableTo = segmentHeaderBytes;
-  return { segment, index, fd, salt, written: segmentHeaderBytes, synced: segmentHeaderBytes };
+  const written = segmentHeaderBytes;
+  return { segment, index, fd, salt, written, synced: written, isMarked: true };
 }
 
 async function openLast(
@@ -280,21 +303,24 @@ async function openLast(
   const { disk, directory, log } = settings;
   if (last === undefined) return openForWriting(files, await createSegment(disk, directory, 0), 0);
   const file = segmentPath(directory, last, 'segment');
-  const { fd, salt, bytes, index } = await recoverLast(disk, file, last.base, log);
+  const { fd, salt, bytes, isMarked, index } = await recoverLast(disk, file, last.base, log);
   const segment = new Segment(files, file, last, index);
   segment.readableTo = bytes;
-  return { segment, index, fd, salt, written: bytes, synced: bytes };
+  return { segment, index, fd, salt, written: bytes, synced: bytes, isMarked };
 }
 
 async function openLocked(settings: Settings, lock: Lock): Promise<SegmentStorage> {
   const { directory, disk, log } = settings;
   const found = tidyDirectory(directory);
   syncDirectory(directory);
+  const gap = findGap(directory, found);
+  if (gap !== undefined) throw new StorageFailed(`a part of the log is missing at position ${gap}`, gap);
   const files = new OpenSegments();
   const indexes = new IndexCache();
   const closed: Segment[] = [];
   for (const file of found.slice(0, -1)) {
-    const index = new IndexFile(indexes, await ensureIndexFile(disk, directory, file, log), file.base);
+    const inMemory = await ensureIndexFile(disk, directory, file, log);
+    const index = inMemory ?? new IndexFile(indexes, segmentPath(directory, file, 'index'), file.base);
     closed.push(new Segment(files, segmentPath(directory, file, 'segment'), file, index));
   }
   const open = await openLast(settings, files, found.at(-1));
@@ -315,6 +341,8 @@ export async function openSegmentStorage(options: SegmentStorageOptions): Promis
     disk: nodeDisk,
     ...options,
   };
+  if (settings.segmentBytesMax > segmentBytesMaxMax)
+    throw new RangeError(`segmentBytesMax may be ${segmentBytesMaxMax} at most`);
   fs.mkdirSync(settings.directory, { recursive: true });
   const lock = lockDirectory(settings.directory);
   try {

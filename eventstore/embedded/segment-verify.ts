@@ -9,6 +9,7 @@ import { type FoundFile, listFiles, readBytesNow, segmentPath } from './segment-
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
 import { MemoryIndex } from './segment-index.ts';
 import { IndexCache, IndexFile } from './segment-index-reader.ts';
+import { findGap } from './segment-recovery.ts';
 import { findLaterGroup, scanSegment } from './segment-scan.ts';
 import { decodeRecordedPlace, tombstoneRevision } from './wire-record.ts';
 
@@ -26,6 +27,8 @@ export type Verified = {
   /** Bytes of an append that a crash cut short; the next start removes them. Not a problem. */
   readonly tornBytes: number;
   readonly indexEntries: number;
+  /** Of closed segments; the next start makes them. Not a problem. */
+  readonly missingIndexes: number;
   readonly problems: readonly Problem[];
 };
 
@@ -41,6 +44,7 @@ class Verification {
   lastPosition = 0;
   tornBytes = 0;
   indexEntries = 0;
+  missingIndexes = 0;
   /** Once something was scavenged, revisions may have holes. */
   scavenged = false;
   readonly heads = new Map<string, number>();
@@ -76,15 +80,20 @@ async function verifySegment(
   try {
     const { salt } = decodeSegmentHeader(readBytesNow(fd, 0, segmentHeaderBytes), found.base);
     const bytes = fs.fstatSync(fd).size;
-    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, ({ offset, wire }) => {
-      const { stream, revision, position } = decodeRecordedPlace(wire);
-      if (found.generation === 0 && position !== found.base + offset)
-        run.report(file, position, 'is not where it says');
-      run.noteRecord(file, stream, revision, position);
-      index.add(stream, revision, position - found.base, offset);
+    let pending: { offset: number; stream: string; revision: number; position: number }[] = [];
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, ({ offset, wire, commit }) => {
+      pending.push({ offset, ...decodeRecordedPlace(wire) });
+      if (!commit) return;
+      for (const { offset: at, stream, revision, position } of pending) {
+        if (found.generation === 0 && position !== found.base + at)
+          run.report(file, position, 'is not where it says');
+        run.noteRecord(file, stream, revision, position);
+        index.add(stream, revision, position - found.base, at);
+      }
+      pending = [];
     });
     run.bytes += bytes;
-    if (end.stoppedAt === bytes) return index;
+    if (end.committedTo === bytes) return index;
     const isTorn = isLast && (await findLaterGroup(fd, salt, found.base, end.stoppedAt, bytes)) === undefined;
     if (isTorn) run.tornBytes = bytes - end.committedTo;
     else run.report(file, found.base + end.stoppedAt, `is damaged from byte ${end.stoppedAt} on`);
@@ -136,26 +145,30 @@ export async function verifyStorage(directory: string): Promise<Verified> {
   const inForce = new Map<number, FoundFile>();
   for (const found of listFiles(directory)) if (found.kind === 'segment') inForce.set(found.base, found);
   const segments = [...inForce.values()];
+  reportGap(run, directory, segments);
   for (const [at, found] of segments.entries()) {
     const file = segmentPath(directory, found, 'segment');
     const isLast = at === segments.length - 1;
     run.segments += 1;
-    // An emptied segment leaves no file behind: a gap in addresses means that something was scavenged.
-    const before = segments[at - 1];
-    const follows = before === undefined ? found.base === 0 : isAdjacent(directory, before, found);
-    if (found.generation > 0 || !follows) run.scavenged = true;
+    if (found.generation > 0) run.scavenged = true;
     try {
       const index = await verifySegment(run, file, found, isLast);
       const indexFile = segmentPath(directory, found, 'index');
       if (!isLast && fs.existsSync(indexFile)) verifyIndex(run, indexFile, found.base, index);
+      else if (!isLast) run.missingIndexes += 1;
     } catch (error) {
       run.report(file, found.base, error instanceof Error ? error.message : String(error));
     }
   }
-  const { records, bytes, lastPosition, tornBytes, indexEntries, problems } = run;
-  return { segments: run.segments, records, bytes, lastPosition, tornBytes, indexEntries, problems };
+  const { heads: _heads, scavenged: _scavenged, ...verified } = run;
+  return verified;
 }
 
-function isAdjacent(directory: string, before: FoundFile, found: FoundFile): boolean {
-  return before.base + fs.statSync(segmentPath(directory, before, 'segment')).size === found.base;
+function reportGap(run: Verification, directory: string, segments: readonly FoundFile[]): void {
+  try {
+    const gap = findGap(directory, segments);
+    if (gap !== undefined) run.report(directory, gap, 'a part of the log is missing');
+  } catch (error) {
+    run.report(directory, undefined, error instanceof Error ? error.message : String(error));
+  }
 }

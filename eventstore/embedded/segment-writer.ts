@@ -25,6 +25,8 @@ export type OpenSegment = {
   readonly salt: number;
   written: number;
   synced: number;
+  /** A marker behind everything says that all of it is synced; or there is nothing. */
+  isMarked: boolean;
 };
 
 type Waiting = {
@@ -48,6 +50,9 @@ export type WriterOptions = {
   /** Called in order with what is durable from now on, one append at a time. */
   onDurable(records: readonly StoredRecord[]): void;
   onFailure(error: Error): void;
+  /** The first append failed for want of room; and the first one that succeeded again. */
+  onFull(error: Error): void;
+  onRoom(): void;
 };
 
 const groupBytesMax = 8 << 20;
@@ -73,6 +78,7 @@ export class GroupWriter {
   readonly #tasks: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
   #failed: StorageFailed | undefined;
+  #isFull = false;
   #syncing: Promise<void> = Promise.resolve();
   readonly #timer: NodeJS.Timeout | undefined;
 
@@ -120,7 +126,29 @@ export class GroupWriter {
   async finish(): Promise<void> {
     clearInterval(this.#timer);
     while (this.#running !== undefined) await this.#running;
+    await this.#syncing;
     await this.#syncNow();
+    await this.#mark();
+  }
+
+  /** Resolves when the sync that is under way beside the groups, if any, has ended. */
+  lastSync(): Promise<void> {
+    return this.#syncing;
+  }
+
+  /** Whatever is found damaged before this marker, no crash has torn it. Without room for it nothing is lost. */
+  async #mark(): Promise<void> {
+    const open = this.#options.current();
+    if (open.isMarked || this.#failed !== undefined) return;
+    const bytes = Buffer.alloc(markerBytes);
+    const address = open.segment.base + open.written;
+    writeMarker(bytes, 0, open.salt, address, address);
+    try {
+      await writeFully(this.#options.disk, open.fd, bytes, open.written);
+      await this.#options.disk.sync(open.fd);
+    } catch {
+      await this.#takeBack();
+    }
   }
 
   async #run(): Promise<void> {
@@ -162,6 +190,9 @@ export class GroupWriter {
       open.synced = open.written + bytes.length;
     }
     open.written += bytes.length;
+    open.isMarked = false;
+    if (this.#isFull) this.#options.onRoom();
+    this.#isFull = false;
     for (const [at, records] of appends.entries()) this.#publish(open, group[at], records);
   }
 
@@ -192,6 +223,8 @@ export class GroupWriter {
       ? new StorageFull('no room left on the disk of the log', { cause })
       : new StorageFailed('the disk of the log refused a write', undefined, { cause });
     if (!full) this.#failForGood(error);
+    else if (!this.#isFull) this.#options.onFull(error);
+    this.#isFull ||= full;
     await this.#takeBack();
     const streams = new Set(group.map(waiting => waiting.stream));
     const gone = [...group];

@@ -83,6 +83,7 @@ export class Segment {
     const hint = this.#hints.get(from);
     if (hint !== undefined) return hint;
     const marks = this.index.marks();
+    if (marks.count === 0) return segmentHeaderBytes;
     return marks.offsets[markFor(marks, from - this.base)] ?? segmentHeaderBytes;
   }
 
