@@ -4,6 +4,7 @@ import { showHistory } from './apps.ts';
 import type { Client } from './client.ts';
 import { exits, UsageError } from './exit.ts';
 import { plain } from './format.ts';
+import { backup, restore, verify } from './log-files.ts';
 import type { Output } from './output.ts';
 import { clock, sayEvent } from './say.ts';
 import { openStream } from './stream.ts';
@@ -71,7 +72,7 @@ const show = defineVerb({
   },
 });
 
-export const verbs: Readonly<Record<string, Verb>> = { tail, show };
+export const verbs: Readonly<Record<string, Verb>> = { tail, show, verify, backup, restore };
 
 type Chosen = { types?: string | undefined; streams?: string | undefined; from?: string | undefined };
 type Printed = ReturnType<typeof askOf> & { countMax: number; live: boolean };

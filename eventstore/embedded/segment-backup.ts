@@ -5,30 +5,39 @@
  *   then: base all ones, last position u64, checksum u32 of all checksums
  *
  * Indexes are not in it: they are made again from the segments when a backup is restored. Positions are in the records, so
- * a restored log has the same ones.
+ * a restored log has the same ones. Every record's checksum is checked on the way: damage is reported, not copied.
  */
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import {
+  type FileName,
+  listFiles,
   nodeDisk,
   readBytes,
+  readBytesNow,
   type SegmentDisk,
   segmentPath,
   syncDirectory,
   writeFully,
 } from './segment-files.ts';
-import { ensureIndexFile, type StorageLog, silentLog } from './segment-recovery.ts';
+import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import {
+  committedBytes,
+  ensureIndexFile,
+  findGap,
+  type StorageLog,
+  segmentsInForce,
+  silentLog,
+} from './segment-recovery.ts';
+import { type ScannedEntry, scanSegment } from './segment-scan.ts';
 import { StorageFailed } from './storage.ts';
+import { decodeRecordedPlace } from './wire-record.ts';
 
 export type Backup = { readonly bytes: number; readonly segments: number; readonly lastPosition: number };
 
-type Part = {
-  readonly path: string;
-  readonly base: number;
-  readonly generation: number;
-  readonly bytes: number | undefined;
-};
+/** What to copy of a segment: the whole file, or, of one that is being written to, its first `bytes`. */
+type Part = FileName & { readonly path: string; readonly bytes: number | undefined };
 
 const magic = Buffer.from('APPHBAK1');
 const partHeadBytes = 20;
@@ -80,55 +89,128 @@ async function copyBetween(
   return checksum;
 }
 
-/** Writes the segments, each up to `bytes` or whole, into one file that appears when it is complete. */
+/** Follows a part from its file into the backup. */
+class BackupWriter {
+  readonly #disk: SegmentDisk;
+  readonly #to: number;
+  readonly #signal: AbortSignal | undefined;
+  #checksums = 0;
+  at = 0;
+  lastPosition = 0;
+
+  constructor(disk: SegmentDisk, to: number, signal: AbortSignal | undefined) {
+    this.#disk = disk;
+    this.#to = to;
+    this.#signal = signal;
+  }
+
+  async put(bytes: Buffer): Promise<void> {
+    await writeFully(this.#disk, this.#to, bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  async part(part: Part): Promise<void> {
+    const from = fs.openSync(part.path, 'r');
+    try {
+      const length = part.bytes ?? fs.fstatSync(from).size;
+      await this.#check(from, part, length);
+      const head = encodePartHead(part, length);
+      await this.put(head);
+      const to = { fd: this.#to, at: this.at };
+      const source = { fd: from, at: 0 };
+      const checksum = await copyBetween(this.#disk, source, to, length, crc32(head), this.#signal);
+      this.at += length;
+      await this.put(encodeChecksum(checksum));
+      this.#checksums = crc32(encodeChecksum(checksum), this.#checksums);
+    } finally {
+      fs.closeSync(from);
+    }
+  }
+
+  async #check(fd: number, part: Part, length: number): Promise<void> {
+    const { salt } = decodeSegmentHeader(readBytesNow(fd, 0, segmentHeaderBytes), part.base);
+    const visit = ({ wire }: ScannedEntry) => {
+      this.lastPosition = decodeRecordedPlace(wire).position;
+    };
+    const aborted = async () => this.#signal?.throwIfAborted();
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, length, visit, aborted);
+    if (end.stoppedAt === length) return;
+    throw new StorageFailed(
+      `the log is damaged at position ${part.base + end.stoppedAt} (${part.path}, byte ${end.stoppedAt})`,
+      part.base + end.stoppedAt,
+    );
+  }
+
+  end(): Promise<void> {
+    return this.put(encodeEnd(this.lastPosition, this.#checksums));
+  }
+}
+
+/**
+ * Writes the parts into one file that appears when it is complete; one that was there is replaced.
+ * Throws StorageFailed, with the position, when a part is damaged.
+ */
 export async function writeBackup(
   disk: SegmentDisk,
   file: string,
   parts: readonly Part[],
-  lastPosition: number,
   signal?: AbortSignal,
 ): Promise<Backup> {
   const beside = `${file}.tmp`;
-  const to = fs.openSync(beside, 'w');
-  let at = magic.length;
-  let checksums = 0;
+  const to = fs.openSync(beside, 'w', 0o600);
   try {
-    await writeFully(disk, to, magic, 0);
-    for (const part of parts) {
-      const from = fs.openSync(part.path, 'r');
-      try {
-        const length = part.bytes ?? fs.fstatSync(from).size;
-        const head = encodePartHead(part, length);
-        await writeFully(disk, to, head, at);
-        at += head.length;
-        const checksum = await copyBetween(
-          disk,
-          { fd: from, at: 0 },
-          { fd: to, at },
-          length,
-          crc32(head),
-          signal,
-        );
-        at += length;
-        await writeFully(disk, to, encodeChecksum(checksum), at);
-        at += 4;
-        checksums = crc32(encodeChecksum(checksum), checksums);
-      } finally {
-        fs.closeSync(from);
-      }
-    }
-    const end = encodeEnd(lastPosition, checksums);
-    await writeFully(disk, to, end, at);
+    const out = new BackupWriter(disk, to, signal);
+    await out.put(magic);
+    for (const part of parts) await out.part(part);
+    await out.end();
     await disk.sync(to);
     fs.renameSync(beside, file);
     syncDirectory(path.dirname(path.resolve(file)));
-    return { bytes: at + end.length, segments: parts.length, lastPosition };
+    return { bytes: out.at, segments: parts.length, lastPosition: out.lastPosition };
   } catch (error) {
     fs.rmSync(beside, { force: true });
     throw error;
   } finally {
     fs.closeSync(to);
   }
+}
+
+const attemptsMax = 5;
+
+/**
+ * A backup of a log's directory from outside, whether a process has it open or not: closed segments never change, and of
+ * the last one everything up to its last whole append is taken. Rejects as `writeBackup`.
+ */
+export async function backupDirectory(
+  directory: string,
+  file: string,
+  signal?: AbortSignal,
+): Promise<Backup> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await writeBackup(nodeDisk, file, await partsOf(directory), signal);
+    } catch (error) {
+      // A scavenge put another file in the place of one.
+      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!isGone || attempt === attemptsMax || !fs.existsSync(directory)) throw error;
+    }
+  }
+}
+
+async function partsOf(directory: string): Promise<Part[]> {
+  const inForce = segmentsInForce(listFiles(directory));
+  const last = inForce.at(-1);
+  if (last === undefined) throw new StorageFailed(`there is no log in ${directory}`);
+  // Listed before the last one is measured: what is begun meanwhile lies behind what is copied.
+  const bytes = await committedBytes(directory, last);
+  const gap = findGap(directory, inForce);
+  if (gap !== undefined) throw new StorageFailed(`a part of the log is missing at position ${gap}`, gap);
+  return inForce.map(({ base, generation }) => ({
+    path: segmentPath(directory, { base, generation }, 'segment'),
+    base,
+    generation,
+    bytes: base === last.base ? bytes : undefined,
+  }));
 }
 
 const damaged = (file: string) => new StorageFailed(`${file} is not a whole backup of a log`);

@@ -30,16 +30,21 @@ export type StorageLog = {
 
 export const silentLog: StorageLog = { info() {}, warn() {}, error() {} };
 
-/** Removes what a crash left half made, and returns the segments in force, by address. */
+/** The segments that count, by address: of those that were rewritten the newest form. */
+export function segmentsInForce(found: readonly FoundFile[]): FoundFile[] {
+  const inForce = new Map<number, FoundFile>();
+  for (const file of found) if (file.kind === 'segment') inForce.set(file.base, file);
+  return [...inForce.values()];
+}
+
+/** Removes what a crash left half made, and returns the segments in force. */
 export function tidyDirectory(directory: string): FoundFile[] {
   const found = listFiles(directory);
-  const inForce = new Map<number, number>();
-  for (const { kind, base, generation } of found) if (kind === 'segment') inForce.set(base, generation);
-  const segments: FoundFile[] = [];
+  const segments = segmentsInForce(found);
+  const inForce = new Map(segments.map(({ base, generation }) => [base, generation]));
   for (const file of found) {
-    const stays = file.kind !== 'tmp' && inForce.get(file.base) === file.generation;
-    if (!stays) fs.rmSync(path.join(directory, file.file), { force: true });
-    else if (file.kind === 'segment') segments.push(file);
+    if (file.kind !== 'tmp' && inForce.get(file.base) === file.generation) continue;
+    fs.rmSync(path.join(directory, file.file), { force: true });
   }
   return segments;
 }
@@ -102,11 +107,7 @@ export async function recoverLast(
     const index = new MemoryIndex();
     const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, base));
     if (end.stoppedAt < bytes && (await findLaterGroup(fd, salt, base, end.stoppedAt, bytes)) !== undefined) {
-      const position = base + end.stoppedAt;
-      throw new StorageFailed(
-        `the log is damaged at position ${position} (${file}, byte ${end.stoppedAt})`,
-        position,
-      );
+      throw damagedAt(file, base, end.stoppedAt);
     }
     if (end.committedTo < bytes) {
       log.warn(
@@ -123,6 +124,26 @@ export async function recoverLast(
   }
 }
 
+const damagedAt = (file: string, base: number, offset: number) =>
+  new StorageFailed(
+    `the log is damaged at position ${base + offset} (${file}, byte ${offset})`,
+    base + offset,
+  );
+
+/** How much of the last segment is whole appends; another process may be writing behind it. Throws as `recoverLast`. */
+export async function committedBytes(directory: string, found: FileName): Promise<number> {
+  const file = segmentPath(directory, found, 'segment');
+  const { fd, salt, bytes } = openChecked(file, found.base, 'r');
+  try {
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, () => {});
+    if (end.stoppedAt < bytes && (await findLaterGroup(fd, salt, found.base, end.stoppedAt, bytes)))
+      throw damagedAt(file, found.base, end.stoppedAt);
+    return end.committedTo;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** The index of a segment as its records say it should be. Throws StorageFailed when one of them is damaged. */
 export async function indexOfSegment(
   file: string,
@@ -132,13 +153,7 @@ export async function indexOfSegment(
   try {
     const index = new MemoryIndex();
     const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, base));
-    if (end.stoppedAt < bytes) {
-      const position = base + end.stoppedAt;
-      throw new StorageFailed(
-        `the log is damaged at position ${position} (${file}, byte ${end.stoppedAt})`,
-        position,
-      );
-    }
+    if (end.stoppedAt < bytes) throw damagedAt(file, base, end.stoppedAt);
     return { index, bytes };
   } finally {
     fs.closeSync(fd);

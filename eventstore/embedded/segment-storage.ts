@@ -259,7 +259,7 @@ export class SegmentStorage implements Storage {
         generation: segment.generation,
         bytes: segment.readableTo,
       }));
-      return await writeBackup(this.#settings.disk, file, parts, this.#last, signal);
+      return await writeBackup(this.#settings.disk, file, parts, signal);
     });
   }
 

@@ -9,7 +9,7 @@ import { type FoundFile, listFiles, readBytesNow, segmentPath } from './segment-
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
 import { MemoryIndex } from './segment-index.ts';
 import { IndexCache, IndexFile } from './segment-index-reader.ts';
-import { findGap } from './segment-recovery.ts';
+import { findGap, segmentsInForce } from './segment-recovery.ts';
 import { findLaterGroup, scanSegment } from './segment-scan.ts';
 import { decodeRecordedPlace, tombstoneRevision } from './wire-record.ts';
 
@@ -142,9 +142,7 @@ function verifyIndex(run: Verification, file: string, base: number, expected: Me
 /** What is in the directory and whether all of it is sound. An empty list of problems means that it is. */
 export async function verifyStorage(directory: string): Promise<Verified> {
   const run = new Verification();
-  const inForce = new Map<number, FoundFile>();
-  for (const found of listFiles(directory)) if (found.kind === 'segment') inForce.set(found.base, found);
-  const segments = [...inForce.values()];
+  const segments = segmentsInForce(listFiles(directory));
   reportGap(run, directory, segments);
   for (const [at, found] of segments.entries()) {
     const file = segmentPath(directory, found, 'segment');
