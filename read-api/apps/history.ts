@@ -109,7 +109,8 @@ async function historyPage(sql: Knex, appId: string, query: Query) {
   const place = query.cursor === undefined ? undefined : placeOf(query.cursor, sum, /^\d{1,19}$/);
   const found = sql('apps_history')
     .where({ app_id: appId })
-    .orderBy('position', 'desc')
+    // With its table: the text below has the same name.
+    .orderBy('apps_history.position', 'desc')
     .limit(limit + 1)
     .select('*', sql.raw('position::text as position'));
   if (place !== undefined) found.whereRaw('position < ?::bigint', [place.value]);

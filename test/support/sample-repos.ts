@@ -94,6 +94,14 @@ const server = http.createServer((request, response) => {
   response.setHeader('content-type', 'text/html');
   response.end('<!doctype html><title>Counter</title><h1>Hello from the counter</h1>');
 });
+server.on('upgrade', (request, socket) => {
+  const key = request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+  const accept = require('node:crypto').createHash('sha1').update(key).digest('base64');
+  const head = 'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n';
+  socket.write(head + 'Sec-WebSocket-Accept: ' + accept + '\\r\\n\\r\\n');
+  const text = 'hello from ' + request.url;
+  socket.end(Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text), Buffer.from([0x88, 0])]));
+});
 server.listen(port, '0.0.0.0', () => console.log('listening on ' + port));
 process.on('SIGTERM', () => server.close(() => process.exit(0)));
 `;

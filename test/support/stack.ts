@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { get, type OutgoingHttpHeaders } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
@@ -33,6 +34,8 @@ export type Hub = {
   ask<T = unknown>(method: string, path: string, body?: unknown, headers?: object): Promise<Answer<T>>;
   /** The data of an answer that must be a success. */
   get<T>(path: string): Promise<T>;
+  /** What a preview answers, as a browser would ask for it: names below `localhost` are this machine (RFC 6761 6.3). */
+  visit(previewUrl: string, headers?: OutgoingHttpHeaders): Promise<{ status: number; body: string }>;
   /** The command line against this hub, finding address and token in the data folder. */
   cli(...args: string[]): Promise<Ended>;
 };
@@ -124,9 +127,31 @@ export function makeHub(e2e: E2E, env: Readonly<Record<string, string>> = {}): H
       if (status !== 200) throw new Error(`GET ${place} answered ${status}: ${JSON.stringify(body)}`);
       return body.data;
     },
+    visit: (previewUrl, headers = {}) => visit(new URL(previewUrl), headers),
     cli: (...args) => runCli(args, { HOME: root, APPHUB_DATA_DIR: dataDir }, root),
   };
   return hub;
+}
+
+function visit(
+  { host, port, pathname, search }: URL,
+  headers: OutgoingHttpHeaders,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = get(
+      { host: '127.0.0.1', port, path: `${pathname}${search}`, headers: { ...headers, host } },
+      answer => {
+        let body = '';
+        answer.setEncoding('utf8');
+        answer.on('data', (text: string) => {
+          body += text;
+        });
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }));
+        answer.on('error', reject);
+      },
+    );
+    asked.on('error', reject);
+  });
 }
 
 /** A started hub, and the sample repositories at a Git server it can reach. */
