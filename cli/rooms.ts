@@ -1,6 +1,8 @@
 /** Puts the rooms together: what each needs is opened once and handed to it. The only place that knows them all. */
+import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { systemClock } from '../commands/clock.ts';
@@ -32,6 +34,7 @@ import { describeApi } from './openapi.ts';
 
 const tablesMsMax = 30_000;
 const tablesLookMs = 50;
+const answersMsMax = 4_000;
 
 export type Secrets = {
   readonly operatorToken: string;
@@ -167,6 +170,11 @@ async function openServer(options: RoomsOptions, shared: Shared, closings: Closi
     if (doors.previews?.matches(request)) doors.previews.handleRequest(request, response);
     else handler(request, response);
   });
+  const sockets = new Set<Socket>();
+  server.on('connection', socket => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('upgrade', (request, socket, head) => {
     if (doors.previews?.matches(request)) doors.previews.handleUpgrade(request, socket, head);
     else if (doors.stream?.handles(request)) doors.stream.handleUpgrade(request, socket, head);
@@ -193,12 +201,27 @@ async function openServer(options: RoomsOptions, shared: Shared, closings: Closi
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
-  closings.push(() => doors.app?.close() ?? new Promise(resolve => server.close(resolve)));
-  if (doors.stream !== undefined) closings.push(() => doors.stream?.close());
-  closings.push(() => server.closeIdleConnections());
+  closings.push(() => doors.app?.close());
+  closings.push(() => {
+    const drained = drain(server, sockets);
+    doors.stream?.close();
+    return drained;
+  });
   const url = `http://${host === '0.0.0.0' || host === '127.0.0.1' ? 'localhost' : host}:${port}`;
   if (!isApart || rooms[0] === 'web') noteUrl(options.dataDir, url, closings);
   return url;
+}
+
+/** Takes no more connections. What is under way gets a while to end: an answer, a followed log, an app's own WebSocket. */
+async function drain(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const late = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, answersMsMax);
+  await closed;
+  clearTimeout(late);
 }
 
 function gatewayOptions() {
