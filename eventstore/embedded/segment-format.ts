@@ -87,6 +87,11 @@ export function isMarker(bytes: Buffer, at: number): boolean {
   return (bytes.readUInt32LE(at + 4) & markerFlag) !== 0;
 }
 
+/** Whether the marker at `at` says that everything before it had been synced. */
+export function isAllSynced(bytes: Buffer, at: number): boolean {
+  return bytes.readBigUInt64LE(at + 8) === bytes.readBigUInt64LE(at + 16);
+}
+
 export function isCommit(bytes: Buffer, at: number): boolean {
   return (bytes.readUInt32LE(at + 4) & commitFlag) !== 0;
 }

@@ -56,15 +56,20 @@ export async function createSegment(disk: SegmentDisk, directory: string, base: 
   return file;
 }
 
-/** Collects whole appends only: records of one that was not finished are never added. */
-function indexBuilder(index: MemoryIndex, base: number): (entry: ScannedEntry) => void {
+/**
+ * Collects whole appends only: records of one that was not finished are never added. A record that was written once must
+ * lie where its position says; only rewriting moves it.
+ */
+function indexBuilder(index: MemoryIndex, { base, generation }: FileName): (entry: ScannedEntry) => boolean {
   let pending: { stream: string; revision: number; place: number; offset: number }[] = [];
   return ({ offset, wire, commit }) => {
     const { stream, revision, position } = decodeRecordedPlace(wire);
+    if (generation === 0 && position !== base + offset) return false;
     pending.push({ stream, revision, place: position - base, offset });
-    if (!commit) return;
+    if (!commit) return true;
     for (const record of pending) index.add(record.stream, record.revision, record.place, record.offset);
     pending = [];
+    return true;
   };
 }
 
@@ -99,13 +104,14 @@ export type Recovered = {
 export async function recoverLast(
   disk: SegmentDisk,
   file: string,
-  base: number,
+  name: FileName,
   log: StorageLog,
 ): Promise<Recovered> {
+  const { base } = name;
   const { fd, salt, bytes } = openChecked(file, base, 'r+');
   try {
     const index = new MemoryIndex();
-    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, base));
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, name));
     if (end.stoppedAt < bytes && (await findLaterGroup(fd, salt, base, end.stoppedAt, bytes)) !== undefined) {
       throw damagedAt(file, base, end.stoppedAt);
     }
@@ -145,14 +151,12 @@ export async function committedBytes(directory: string, found: FileName): Promis
 }
 
 /** The index of a segment as its records say it should be. Throws StorageFailed when one of them is damaged. */
-export async function indexOfSegment(
-  file: string,
-  base: number,
-): Promise<{ index: MemoryIndex; bytes: number }> {
+async function indexOfSegment(file: string, name: FileName): Promise<{ index: MemoryIndex; bytes: number }> {
+  const { base } = name;
   const { fd, salt, bytes } = openChecked(file, base, 'r');
   try {
     const index = new MemoryIndex();
-    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, base));
+    const end = await scanSegment(fd, salt, segmentHeaderBytes, bytes, indexBuilder(index, name));
     if (end.stoppedAt < bytes) throw damagedAt(file, base, end.stoppedAt);
     return { index, bytes };
   } finally {
@@ -172,7 +176,7 @@ export async function ensureIndexFile(
 ): Promise<MemoryIndex | undefined> {
   const file = segmentPath(directory, found, 'index');
   if (fs.existsSync(file)) return undefined;
-  const { index, bytes } = await indexOfSegment(segmentPath(directory, found, 'segment'), found.base);
+  const { index, bytes } = await indexOfSegment(segmentPath(directory, found, 'segment'), found);
   try {
     await writeWhole(disk, file, await encodeIndexFile(index, found.base, bytes));
     log.info({ file, records: index.records }, 'made a missing index of the log');

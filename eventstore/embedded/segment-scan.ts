@@ -5,6 +5,7 @@ import {
   entryEnd,
   entryHeaderBytes,
   findMarkerAfter,
+  isAllSynced,
   isCommit,
   isIntact,
   isMarker,
@@ -33,13 +34,16 @@ export type ScanEnd = {
   readonly isMarked: boolean;
 };
 
-/** Visits every sound record from `start` on, until `end` or the first entry that is not as it was written. */
+/**
+ * Visits every sound record from `start` on, until `end` or the first entry that is not as it was written, or of which the
+ * visitor says `false`: it does not belong here.
+ */
 export async function scanSegment(
   fd: number,
   salt: number,
   start: number,
   end: number,
-  visit: (entry: ScannedEntry) => void,
+  visit: (entry: ScannedEntry) => unknown,
   afterChunk?: () => Promise<void>,
 ): Promise<ScanEnd> {
   let at = start;
@@ -59,12 +63,13 @@ export async function scanSegment(
       const commit = isCommit(chunk, next);
       if (!marker) {
         const wire = chunk.subarray(next + entryHeaderBytes, stop);
-        visit({ offset: at + next, entry: chunk.subarray(next, stop), wire, commit });
+        const entry = { offset: at + next, entry: chunk.subarray(next, stop), wire, commit };
+        if (visit(entry) === false) return { stoppedAt: at + next, committedTo, isMarked };
         inAppend = !commit;
       }
       if (!inAppend) {
         committedTo = at + stop;
-        isMarked = marker;
+        isMarked = marker && isAllSynced(chunk, next);
       }
       next = stop;
     }

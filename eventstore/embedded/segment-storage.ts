@@ -303,7 +303,7 @@ async function openLast(
   const { disk, directory, log } = settings;
   if (last === undefined) return openForWriting(files, await createSegment(disk, directory, 0), 0);
   const file = segmentPath(directory, last, 'segment');
-  const { fd, salt, bytes, isMarked, index } = await recoverLast(disk, file, last.base, log);
+  const { fd, salt, bytes, isMarked, index } = await recoverLast(disk, file, last, log);
   const segment = new Segment(files, file, last, index);
   segment.readableTo = bytes;
   return { segment, index, fd, salt, written: bytes, synced: bytes, isMarked };
