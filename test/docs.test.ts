@@ -53,6 +53,28 @@ test('every code a problem is made with is on the page of errors', async () => {
   assert.ok(seen > 5, `only ${seen} found`);
 });
 
+test('every setting that is read is on the page of settings, and none that is not', async () => {
+  const sources = await Promise.all(
+    ['platform/config.ts', 'cli/rooms.ts', 'cli/locate.ts'].map(file =>
+      readFile(path.join(root, file), 'utf8'),
+    ),
+  );
+  const read = sources.flatMap(source =>
+    [
+      ...source.matchAll(
+        /(?:env, |env\.|\{ |, )'?(APPHUB_[A-Z0-9_]+|[A-Z]+_URL|PORT|HOST|DOCKER_HOST|LOG_LEVEL)\b/g,
+      ),
+    ].map(([, name = '']) => name),
+  );
+  const page = await readFile(path.join(root, 'docs/settings.md'), 'utf8');
+  const rows = page.split('\n').filter(line => line.startsWith('| `'));
+  const told = rows.flatMap(row =>
+    [...(row.split('|')[1] ?? '').matchAll(/`([A-Z0-9_]+)`/g)].map(([, name = '']) => name),
+  );
+  assert.ok(told.length > 20);
+  assert.deepEqual([...new Set(read)].sort(), told.toSorted());
+});
+
 test('a decision record or page links only to what is there', async () => {
   const pages = (await readdir(path.join(root, 'docs'), { recursive: true })).filter(file =>
     file.endsWith('.md'),
