@@ -1,0 +1,59 @@
+/** Numbers and times in words for people. All of it pure. */
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** @param {number} ms */
+export function durationOf(ms) {
+  if (ms < 10) return `${Math.round(ms)} ms`;
+  if (ms < 10 * second) return `${(ms / second).toFixed(1)} s`;
+  if (ms < minute) return `${Math.round(ms / second)} s`;
+  if (ms < hour) return `${Math.floor(ms / minute)} min ${Math.floor((ms % minute) / second)} s`;
+  if (ms < day) return `${Math.floor(ms / hour)} h ${Math.floor((ms % hour) / minute)} min`;
+  return `${Math.floor(ms / day)} d ${Math.floor((ms % day) / hour)} h`;
+}
+
+/** `3 minutes ago`. @param {string} time RFC 3339 @param {number} now */
+export function agoOf(time, now) {
+  const ms = now - Date.parse(time);
+  if (ms < 10 * second) return 'just now';
+  if (ms < minute) return `${Math.floor(ms / second)} s ago`;
+  if (ms < hour) return `${Math.floor(ms / minute)} min ago`;
+  if (ms < day) return `${Math.floor(ms / hour)} h ago`;
+  if (ms < 7 * day) return `${Math.floor(ms / day)} d ago`;
+  return new Date(time).toLocaleDateString(undefined, { dateStyle: 'medium' });
+}
+
+/** @param {string} time */
+export const clockOf = time => new Date(time).toLocaleTimeString(undefined, { timeStyle: 'medium' });
+/** @param {string} time */
+export const dateTimeOf = time =>
+  new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+
+/** @param {number} bytes */
+export function bytesOf(bytes) {
+  const units = ['B', 'KB', 'MB', 'GB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** `1 app`, `2 apps`. @param {number} count @param {string} noun @param {string} [plural] */
+export const countOf = (count, noun, plural = `${noun}s`) =>
+  `${count.toLocaleString()} ${count === 1 ? noun : plural}`;
+
+/** @param {string | null} commit */
+export const shortCommit = commit => commit?.slice(0, 7) ?? '';
+
+/** The same number from 0 to 359 for the same text. @param {string} text */
+export function hueOf(text) {
+  let sum = 7;
+  for (const char of text) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 997;
+  return Math.round((sum * 137.5) % 360);
+}

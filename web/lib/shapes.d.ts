@@ -1,0 +1,139 @@
+/** What the API answers, as docs/openapi.json describes it; only what the page uses. */
+
+export type LogEvent = {
+  position: string;
+  id: string;
+  type: string;
+  stream: string;
+  at: string;
+  actor: string;
+  correlationId: string;
+  causationId: string;
+  data: { appId?: string; buildId?: string; launchId?: string } & Record<string, unknown>;
+};
+
+export type Tag = { key: string; value: string; source: string };
+
+export type Build = {
+  id: string;
+  appId: string;
+  commit: string;
+  ref: string | null;
+  dockerfilePath: string;
+  cause: string;
+  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  attempt: number;
+  image: string | null;
+  imageId: string | null;
+  bytes: number | null;
+  ports: number[] | null;
+  failure: { reason: string; step: number | null; instruction: string | null } | null;
+  log: { lines: number; bytes: number; truncated: boolean } | null;
+  requestedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  durationMs: number | null;
+  waitingFor: string | null;
+};
+
+export type App = {
+  id: string;
+  name: string;
+  description: string | null;
+  repoUrl: string;
+  ref: string | null;
+  dockerfilePath: string | null;
+  homepage: string | null;
+  owner: string | null;
+  tags: Tag[];
+  status: 'pending' | 'processing' | 'ready' | 'failed' | 'archived';
+  statusMessage: string | null;
+  title: string | null;
+  commit: string | null;
+  branch: string | null;
+  previews: { kind: string; title: string | null; url: string }[];
+  ports: number[];
+  build: Build | null;
+  release: { buildId: string; image: string; commit: string } | null;
+  launch: { running: number };
+  createdAt: string;
+  updatedAt: string;
+  ingestedAt: string | null;
+  ingestion: { run: number; attempt: number; cause: string | null } | null;
+};
+
+export type Step = {
+  status: string;
+  attempt: number | null;
+  message: string | null;
+  commit: string | null;
+  durationMs: number | null;
+  at: string;
+};
+
+export type Ingestion = {
+  run: number;
+  cause: string;
+  status: string;
+  attempt: number;
+  attemptsMax: number;
+  queuedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  retryAt: string | null;
+  commit: string | null;
+  branch: string | null;
+  message: string | null;
+  durations: { cloneMs: number; inspectMs: number; storeMs: number } | null;
+  timeline: Step[];
+};
+
+export type Launch = {
+  id: string;
+  appId: string;
+  buildId: string;
+  image: string;
+  status: 'requested' | 'starting' | 'running' | 'stopping' | 'stopped' | 'expired' | 'failed';
+  url: string;
+  env: { key: string; value: string }[];
+  resourceProfile: string;
+  port: number | null;
+  startedInMs: number | null;
+  failure: { reason: string; exitCode: number | null; lastLines: string[] } | null;
+  requestedAt: string;
+  runningAt: string | null;
+  endedAt: string | null;
+  expiresAt: string;
+  waitingFor: string | null;
+};
+
+export type HistoryEvent = {
+  position: string;
+  type: string;
+  stream: string;
+  at: string;
+  actor: string;
+  correlationId: string;
+  causationId: string;
+  eventId: string;
+  data: Record<string, unknown>;
+};
+
+export type Facets = {
+  tags: { key: string; value: string; count: number }[];
+  statuses: { value: string; count: number }[];
+  owners: { value: string; count: number }[];
+};
+
+export type AppPage = {
+  data: App[];
+  meta: { total: { count: number; exact: boolean }; nextCursor: string | null; facets: Facets; sort: string };
+};
+
+export type Suggestion = { type: 'key' | 'pair'; value: string; label: string; count: number };
+
+export type Health = {
+  status: 'ready' | 'degraded' | 'unready';
+  checks?: Record<string, { ok: boolean; reason?: string }>;
+  projections?: { name: string; position: string | null; lagEvents: number; lagSeconds: number }[];
+};

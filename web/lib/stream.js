@@ -1,0 +1,145 @@
+/**
+ * The one WebSocket of the page. It says what has happened since the position it last saw, through breaks of the connection
+ * and restarts of the server, so that nobody has to poll. Parts of the page listen with `onEvent`.
+ */
+import { identityOf, Problem } from './api.js';
+import { signOut, token } from './session.js';
+import { createStore } from './store.js';
+
+/** @import { LogEvent } from './shapes.js' */
+
+const streams = 'apps.';
+const retryMsMin = 250;
+const retryMsMax = 10_000;
+/** The server beats every 15 s; two and a bit without a sound mean that nobody is there. */
+const silenceMsMax = 35_000;
+const lookMs = 5_000;
+
+/** @type {import('./store.js').Store<'off' | 'connecting' | 'live' | 'lost' | 'catchingUp'>} */
+export const connection = createStore(/** @type {any} */ ('off'));
+
+/** @type {Set<(event: LogEvent) => void>} */
+const listeners = new Set();
+/** @type {Set<(position: string) => void>} */
+const openings = new Set();
+/** @type {Set<() => void>} */
+const beats = new Set();
+
+/** @template T @param {Set<T>} to @param {T} listener */
+const join = (to, listener) => {
+  to.add(listener);
+  return () => void to.delete(listener);
+};
+
+/** Calls back for each event. Answers the function that ends it. @param {(event: LogEvent) => void} listener */
+export const onEvent = listener => join(listeners, listener);
+/** Calls back when the stream stands for the first time: what was read before may lack what happened meanwhile. */
+export const onFirstOpen = (/** @type {(position: string) => void} */ listener) => join(openings, listener);
+/** Calls back when the connection stands again, and every 15 seconds while it does. */
+export const onBeat = (/** @type {() => void} */ listener) => join(beats, listener);
+
+/** Where the stream goes on; '' before the first frame. */
+let position = '';
+let failures = 0;
+let heardAt = 0;
+/** @type {WebSocket | undefined} */
+let socket;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+function connect() {
+  clearTimeout(timer);
+  if (token.get() === '' || socket !== undefined) return;
+  if (connection.get() === 'off') connection.set('connecting');
+  const url = new URL('/stream', location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.searchParams.set('streams', streams);
+  if (position !== '') url.searchParams.set('from', position);
+  // A subprotocol is the only place where a browser's WebSocket can carry a token that is not an address.
+  const opened = new WebSocket(url, ['apphub', `bearer.${token.get()}`]);
+  socket = opened;
+  heardAt = Date.now();
+  let isOpen = false;
+  opened.onopen = () => {
+    isOpen = true;
+    failures = 0;
+    heardAt = Date.now();
+    if (position !== '') connection.set('catchingUp');
+  };
+  opened.onmessage = ({ data }) => {
+    if (socket !== opened) return;
+    heardAt = Date.now();
+    take(JSON.parse(data));
+  };
+  opened.onclose = () => {
+    if (socket !== opened) return;
+    socket = undefined;
+    void lost(isOpen);
+  };
+}
+
+/** @param {{ kind: string, position?: string, event?: LogEvent }} frame */
+function take(frame) {
+  if (frame.kind === 'event' && frame.event !== undefined) {
+    position = frame.event.position;
+    for (const listener of [...listeners]) listener(frame.event);
+    return;
+  }
+  const isFirst = position === '';
+  if (frame.position !== undefined && frame.position !== '0') position = frame.position;
+  if (frame.kind === 'heartbeat') for (const listener of [...beats]) listener();
+  if (frame.kind !== 'caughtUp' || connection.get() === 'live') return;
+  const wasFirst = connection.get() === 'connecting';
+  connection.set('live');
+  if (wasFirst || isFirst) for (const listener of [...openings]) listener(position || '0');
+  for (const listener of [...beats]) listener();
+}
+
+/** @param {boolean} wasOpen */
+async function lost(wasOpen) {
+  if (token.get() === '') return;
+  connection.set('lost');
+  failures += 1;
+  // A refused token and a server that is down look the same to a WebSocket.
+  if (!wasOpen && failures > 1) {
+    const error = await identityOf(token.get()).then(
+      () => undefined,
+      reason => reason,
+    );
+    if (error instanceof Problem && error.status === 401)
+      return signOut('Your token is no longer known here.');
+  }
+  const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** (failures - 1));
+  clearTimeout(timer);
+  timer = setTimeout(connect, waitMs * (0.75 + Math.random() / 2));
+}
+
+/** Tries at once, when there is a reason to think that it works again. */
+export function reconnect() {
+  if (connection.get() === 'lost') connect();
+}
+
+function close() {
+  clearTimeout(timer);
+  const open = socket;
+  socket = undefined;
+  open?.close();
+  position = '';
+  failures = 0;
+  connection.set('off');
+}
+
+/** Follows the log from now on, for whoever is signed in. */
+export function startStream() {
+  const restart = () => {
+    close();
+    connect();
+  };
+  token.watch(restart);
+  addEventListener('online', reconnect);
+  document.addEventListener('visibilitychange', () => !document.hidden && reconnect());
+  setInterval(() => {
+    if (socket !== undefined && Date.now() - heardAt > silenceMsMax) socket.close();
+  }, lookMs);
+  restart();
+}

@@ -1,0 +1,81 @@
+/** The page: who is signed in, which page the address names, and what belongs to all of them. */
+import { SignIn } from './access/sign-in.js';
+import { AppPage } from './apps/app.js';
+import { RegisterDialog } from './apps/register.js';
+import { SearchPage } from './apps/search.js';
+import { SearchBox, searchBoxId } from './apps/search-box.js';
+import { html, render, useEffect, useRef, useState } from './lib/html.js';
+import { useKeys } from './lib/keys.js';
+import { go, startRouter, usePlace } from './lib/router.js';
+import { signIn, token, tokenFromAddress } from './lib/session.js';
+import { useStore } from './lib/store.js';
+import { startStream } from './lib/stream.js';
+import { ConnectionNotice, Header } from './parts/header.js';
+import { HealthNotice } from './parts/health.js';
+import { HelpDialog } from './parts/help.js';
+import { LiveRegion, Toasts } from './parts/live-region.js';
+
+function Root() {
+  const isSignedIn = useStore(token) !== '';
+  return html`
+    ${isSignedIn ? html`<${Hub} />` : html`<${SignIn} />`}
+    <${LiveRegion} />
+    <${Toasts} />
+  `;
+}
+
+function Hub() {
+  const { path } = usePlace();
+  const [dialog, setDialog] = useState(/** @type {'register' | 'help' | undefined} */ (undefined));
+  const close = () => setDialog(undefined);
+  useEffect(close, [path]);
+  useFocusOnNewPage(path);
+  const register = () => setDialog('register');
+  useKeys(key => {
+    if (key === '/') document.getElementById(searchBoxId)?.focus();
+    else if (key === '?') setDialog('help');
+    else if (key === 'n') register();
+    else if (key === 'g') go('/');
+    else return false;
+    return true;
+  });
+  const [, page = '', appId = '', ...rest] = path.split('/');
+  return html`
+    <a class="skip" href="#main">Skip to the content</a>
+    <${Header} search=${html`<${SearchBox} />`} onRegister=${register} onHelp=${() => setDialog('help')} />
+    <${ConnectionNotice} />
+    <${HealthNotice} />
+    <main id="main" tabindex="-1">
+      ${
+        page === 'a'
+          ? html`<${AppPage} key=${appId} appId=${decodeURIComponent(appId)} section=${rest[0] ?? ''} itemId=${rest[1] ?? ''} />`
+          : html`<${SearchPage} onRegister=${register} />`
+      }
+    </main>
+    ${dialog === 'register' && html`<${RegisterDialog} onClose=${close} />`}
+    ${dialog === 'help' && html`<${HelpDialog} onClose=${close} />`}
+  `;
+}
+
+/** A page that was reached by a link begins at its heading, also for those who do not see it. @param {string} path */
+function useFocusOnNewPage(path) {
+  const before = useRef(path);
+  useEffect(() => {
+    const [, , appBefore] = before.current.split('/');
+    const [, , app] = path.split('/');
+    before.current = path;
+    if (appBefore === app || app === undefined) return;
+    // The search box stays as it is; whoever types goes on typing.
+    if (document.activeElement?.id === searchBoxId) return;
+    document.getElementById('main')?.focus({ preventScroll: true });
+  }, [path]);
+}
+
+const given = tokenFromAddress();
+if (given !== '') signIn(given, true);
+startRouter();
+startStream();
+const root = document.getElementById('root');
+if (root !== null) render(html`<${Root} />`, root);
+// The page is search first: whoever comes to it can type at once.
+if (location.pathname === '/') document.getElementById(searchBoxId)?.focus();

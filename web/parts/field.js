@@ -1,0 +1,64 @@
+/** A labelled input with its hint, and what is wrong with it where something is. */
+import { html, useId } from '../lib/html.js';
+import { Icon } from './icon.js';
+
+/**
+ * @typedef {object} FieldProps
+ * @property {string} name
+ * @property {string} label
+ * @property {string} value
+ * @property {(value: string) => void} onInput
+ * @property {unknown} [hint]
+ * @property {unknown} [error]
+ * @property {boolean} [required]
+ * @property {boolean} [multiline]
+ * @property {boolean} [isFirst] takes the focus when its dialog opens
+ * @property {Record<string, unknown>} [attributes]
+ */
+
+/** @param {FieldProps} props */
+export function Field({
+  name,
+  label,
+  value,
+  onInput,
+  hint,
+  error,
+  required,
+  multiline,
+  isFirst,
+  attributes,
+}) {
+  const id = useId();
+  const described = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(' ');
+  const common = {
+    id,
+    name,
+    value,
+    'aria-invalid': error ? 'true' : undefined,
+    'aria-describedby': described || undefined,
+    'aria-required': required ? 'true' : undefined,
+    'data-first': isFirst,
+    spellcheck: multiline === true,
+    autocomplete: 'off',
+    onInput: (/** @type {InputEvent} */ event) =>
+      onInput(/** @type {HTMLInputElement} */ (event.currentTarget).value),
+    ...attributes,
+  };
+  return html`
+    <div class=${`field ${error ? 'wrong' : ''}`}>
+      <label for=${id}>${label}${!required && html`<span class="optional"> optional</span>`}</label>
+      ${multiline ? html`<textarea rows="3" ...${common}></textarea>` : html`<input type="text" ...${common} />`}
+      ${error && html`<p class="error" id=${`${id}-error`}><${Icon} name="warn" /><span>${error}</span></p>`}
+      ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
+    </div>
+  `;
+}
+
+/** Puts the focus on the first field in a form that is wrong, opening what hides it. @param {HTMLFormElement | null} form */
+export function focusFirstWrong(form) {
+  const wrong = form?.querySelector('[aria-invalid="true"]');
+  if (!(wrong instanceof HTMLElement)) return;
+  wrong.closest('details')?.setAttribute('open', '');
+  wrong.focus();
+}

@@ -1,0 +1,32 @@
+/** The keys there are. */
+import { html } from '../lib/html.js';
+import { Dialog } from './dialog.js';
+
+/** @type {readonly (readonly [string, readonly string[]])[]} */
+const keys = [
+  ['Search from anywhere', ['/']],
+  ['Choose a suggestion', ['↓', '↑', 'Enter']],
+  ['Complete the word', ['Tab']],
+  ['Close suggestions, then empty the box', ['Esc']],
+  ['From card to card', ['←', '→', '↑', '↓']],
+  ['Add an app', ['n']],
+  ['Sections of an app', ['1', '…', '6']],
+  ['Back to the apps', ['g']],
+  ['This list', ['?']],
+];
+
+/** @param {{ onClose: () => void }} props */
+export function HelpDialog({ onClose }) {
+  return html`
+    <${Dialog} title="Keyboard" onClose=${onClose}>
+      <dl class="keys">
+        ${keys.map(
+          ([what, pressed]) => html`
+            <div key=${what}><dt>${what}</dt><dd>${pressed.map(key => html`<kbd key=${key}>${key}</kbd> `)}</dd></div>
+          `,
+        )}
+      </dl>
+      <p class="dim">Search words begin words of the name, the tags and the description; all of them must fit. <code>key:value</code> finds a tag.</p>
+    <//>
+  `;
+}
