@@ -58,6 +58,15 @@ runE2E('keeps a token for its owner, drains on SIGTERM, and refuses a second sta
   assert.equal(hub.token, token);
 });
 
+runE2E('starts below a folder that only its owner may enter, also as root', async e2e => {
+  const hub = makeHub(e2e, noEngine, 0o700);
+  for (const _start of [1, 2]) {
+    await hub.start();
+    assert.equal((await hub.ask('GET', '/apps')).status, 200);
+    assert.equal(await hub.stop(), 0);
+  }
+});
+
 runE2E('without a Docker engine everything else works, builds wait, and it is said why', async e2e => {
   const { gitUrl } = await startSamples(e2e);
   const hub = makeHub(e2e, noEngine);

