@@ -1,5 +1,99 @@
-import { html } from '../lib/html.js';
+/** The page of one app: what it is, and a section for each thing that can be done with it. */
+import { say } from '../lib/announce.js';
+import { getJson, Problem } from '../lib/api.js';
+import { html, useEffect, useRef } from '../lib/html.js';
+import { useKeys } from '../lib/keys.js';
+import { useLive } from '../lib/live.js';
+import { appUrl, go } from '../lib/router.js';
+import { useTitle } from '../lib/use.js';
+import { ProblemBox } from '../parts/problem.js';
+import { statusWord } from '../parts/status.js';
+import { AppHead, ArchivedNotice } from './app-head.js';
+import { BuildSection } from './build.js';
+import { HistorySection } from './history.js';
+import { SourceSection } from './ingestion.js';
+import { LaunchSection } from './launch.js';
+import { Overview } from './overview.js';
+import { SettingsSection } from './settings.js';
+
+/** @import { App } from '../lib/shapes.js' */
+
+/** @type {readonly { path: string, name: string, show: any }[]} */
+const sections = [
+  { path: '', name: 'Overview', show: Overview },
+  { path: 'launches', name: 'Launches', show: LaunchSection },
+  { path: 'builds', name: 'Builds', show: BuildSection },
+  { path: 'source', name: 'Source', show: SourceSection },
+  { path: 'history', name: 'History', show: HistorySection },
+  { path: 'settings', name: 'Settings', show: SettingsSection },
+];
+
 /** @param {{ appId: string, section: string, itemId: string }} props */
-export function AppPage({ appId }) {
-  return html`<h1>${appId}</h1>`;
+export function AppPage({ appId, section, itemId }) {
+  const live = useLive(appId, {
+    load: async options =>
+      /** @type {App} */ ((await getJson(`/apps/${encodeURIComponent(appId)}`, options)).data),
+    isAbout: event => event.data.appId === appId,
+  });
+  const app = live.value;
+  const shown = sections.find(({ path }) => path === section);
+  useTitle(app === undefined ? appId : shown?.path ? `${shown.name} · ${app.name}` : app.name);
+  useSpokenStatus(app);
+  useKeys(key => {
+    const at = Number(key) - 1;
+    const wanted = sections[at];
+    if (wanted === undefined) return false;
+    go(appUrl(appId, wanted.path));
+    return true;
+  });
+
+  const isUnknown = live.error instanceof Problem && (live.error.status === 404 || live.error.status === 400);
+  if (isUnknown || shown === undefined)
+    return html`<${NotHere} what=${shown === undefined ? 'page' : 'app'} name=${appId} />`;
+  if (app === undefined && live.error !== undefined) {
+    return html`<${ProblemBox} what="The app cannot be shown" error=${live.error} onRetry=${live.reload} />`;
+  }
+  if (app === undefined)
+    return html`<p class="waiting" role="status"><span class="spinner"></span>Reading ${appId}…</p>`;
+  return html`
+    <article class="app">
+      ${live.error && html`<${ProblemBox} what="This may be old" error=${live.error} onRetry=${live.reload} />`}
+      <${AppHead} app=${app} />
+      ${app.status === 'archived' && html`<${ArchivedNotice} app=${app} />`}
+      <nav class="sections" aria-label="Sections of the app">
+        ${sections.map(
+          ({ path, name }) => html`
+            <a key=${path} href=${appUrl(appId, path)} aria-current=${path === section ? 'page' : undefined}>${name}</a>
+          `,
+        )}
+      </nav>
+      <${shown.show} key=${shown.path} app=${app} itemId=${itemId} />
+    </article>
+  `;
+}
+
+/** Says it when the app, its build or its launch has come to something else. @param {App | undefined} app */
+function useSpokenStatus(app) {
+  const before = useRef(/** @type {string | undefined} */ (undefined));
+  const text =
+    app &&
+    `${app.name}: source ${statusWord(app.status)}${app.build ? `, build ${statusWord(app.build.status)}` : ''}`;
+  useEffect(() => {
+    if (before.current !== undefined && text !== undefined && before.current !== text) say(text);
+    before.current = text;
+  }, [text]);
+}
+
+/** @param {{ what: string, name: string }} props */
+function NotHere({ what, name }) {
+  return html`
+    <section class="empty">
+      <h1>There is no such ${what}</h1>
+      <p class="lead">${what === 'app' ? html`No app has the id <b>${name}</b>. It may have been misspelt.` : 'The address may be misspelt.'}</p>
+      <p class="actions">
+        <a class="button primary" href="/">Show all apps</a>
+        ${what === 'app' && html`<a class="button" href=${`/?q=${encodeURIComponent(name.replaceAll('-', ' '))}`}>Search for it</a>`}
+      </p>
+    </section>
+  `;
 }

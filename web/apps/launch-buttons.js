@@ -1,0 +1,35 @@
+/** Starting an app: at once with one key, or with its options. */
+import { toast } from '../lib/announce.js';
+import { randomKey, write } from '../lib/api.js';
+import { html, useState } from '../lib/html.js';
+import { appUrl, go } from '../lib/router.js';
+import { useAction } from '../lib/use.js';
+import { Icon } from '../parts/icon.js';
+import { ProblemBox } from '../parts/problem.js';
+import { LaunchDialog } from './launch-form.js';
+
+/** @import { App } from '../lib/shapes.js' */
+
+/** Asks for a launch and goes where it can be seen. @param {string} appId @param {object} body @param {string} [key] */
+export async function launchApp(appId, body, key = randomKey()) {
+  const { id } = await write('POST', `/apps/${encodeURIComponent(appId)}/launches`, body, key);
+  toast('Launch requested');
+  go(appUrl(appId, `launches/${id}`));
+}
+
+/** @param {{ app: App }} props */
+export function LaunchButtons({ app }) {
+  const [isOpen, setOpen] = useState(false);
+  const launch = useAction(() => launchApp(app.id, {}));
+  if (app.release === null) return null;
+  return html`
+    <div class="actions">
+      <button type="button" class="primary" aria-disabled=${launch.isBusy} onClick=${() => launch.run()}>
+        <${Icon} name="play" />Launch
+      </button>
+      <button type="button" aria-haspopup="dialog" onClick=${() => setOpen(true)}>Options…</button>
+    </div>
+    ${launch.problem && html`<${ProblemBox} error=${launch.problem} />`}
+    ${isOpen && html`<${LaunchDialog} app=${app} onClose=${() => setOpen(false)} onLaunch=${launchApp} />`}
+  `;
+}

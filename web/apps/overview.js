@@ -1,0 +1,115 @@
+/** The app at a glance: the thing itself where it runs, else what comes next, beside the way from its source to here. */
+import { shortCommit } from '../lib/format.js';
+import { html } from '../lib/html.js';
+import { appUrl } from '../lib/router.js';
+import { Icon } from '../parts/icon.js';
+import { Status } from '../parts/status.js';
+import { BuildPanel, isOpen } from './build.js';
+import { IngestionActions, Timeline } from './ingestion.js';
+import { LaunchPanel } from './launch.js';
+import { useIngestions, useLaunches } from './list.js';
+
+/** @import { App, Launch } from '../lib/shapes.js' */
+
+/** @param {{ app: App }} props */
+export function Overview({ app }) {
+  const launches = useLaunches(app.id).items ?? [];
+  const alive = launches.filter(({ status }) =>
+    ['requested', 'starting', 'running', 'stopping'].includes(status),
+  );
+  const shown = alive.find(({ status }) => status === 'running') ?? alive[0];
+  return html`
+    <div class="two">
+      <div class="panel-stack">
+        <${Stage} app=${app} launch=${shown} />
+        <${Pictures} app=${app} />
+      </div>
+      <aside class="panel-stack" aria-label="From source to launch">
+        <${Way} app=${app} running=${alive.length} />
+      </aside>
+    </div>
+  `;
+}
+
+/** What matters most now. @param {{ app: App, launch: Launch | undefined }} props */
+function Stage({ app, launch }) {
+  const { build } = app;
+  if (launch !== undefined) return html`<${LaunchPanel} key=${launch.id} app=${app} launch=${launch} />`;
+  if (build !== null && (isOpen(build) || build.status === 'failed'))
+    return html`<${BuildPanel} key=${build.id} build=${build} isBrief />`;
+  if (app.status === 'failed') {
+    return html`
+      <section class="panel panel-body failure-stage">
+        <h2>The source could not be read</h2>
+        <p class="failure">${app.statusMessage}</p>
+        <p class="dim">Put it right in the repository or in the <a href=${appUrl(app.id, 'settings')}>settings</a>, then read it again.</p>
+        <${IngestionActions} app=${app} />
+      </section>
+    `;
+  }
+  if (app.release !== null) {
+    return html`
+      <section class="panel panel-body stage-ready">
+        <${Icon} name="play" />
+        <div>
+          <h2>Ready to launch</h2>
+          <p class="dim">It starts in a sandbox of its own and is used right here.</p>
+        </div>
+      </section>
+    `;
+  }
+  return html`
+    <section class="panel panel-body center">
+      <p class="waiting" role="status">${app.status !== 'archived' && html`<span class="spinner"></span>`}${app.status === 'archived' ? 'Archived.' : 'On its way. This page follows it by itself.'}</p>
+    </section>
+  `;
+}
+
+/** From source to launch: three stations, each with where it stands. @param {{ app: App, running: number }} props */
+function Way({ app, running }) {
+  const { items } = useIngestions(app.id, 1);
+  const run = items?.[0];
+  const { build } = app;
+  return html`
+    <ol class="way" role="list">
+      <li class="panel panel-body">
+        <h2><${Icon} name="git" />Source <${Status} status=${app.status === 'archived' ? (run?.status ?? 'ready') : app.status} /></h2>
+        ${run && html`<${Timeline} run=${run} />`}
+        <p class="way-foot"><${IngestionActions} app=${app} /><a href=${appUrl(app.id, 'source')}>All readings</a></p>
+      </li>
+      <li class="panel panel-body">
+        <h2><${Icon} name="box" />Image ${build && html`<${Status} status=${build.status === 'running' ? 'building' : build.status} />`}</h2>
+        ${
+          build === null
+            ? html`<p class="dim">Built when the source has been read.</p>`
+            : html`<p><span class="mono">${build.image ?? shortCommit(build.commit)}</span></p>`
+        }
+        ${build?.waitingFor && html`<p class="waiting-for"><${Icon} name="warn" />${build.waitingFor}</p>`}
+        <p class="way-foot"><a href=${appUrl(app.id, 'builds')}>${build === null ? 'Builds' : 'Builds and logs'}</a></p>
+      </li>
+      <li class="panel panel-body">
+        <h2><${Icon} name="play" />Launches ${running > 0 && html`<${Status} status="running" word=${`${running} now`} />`}</h2>
+        <p class="dim">${running > 0 ? 'Each in a sandbox, behind an address of its own.' : app.release === null ? 'Possible once there is an image.' : 'None at present.'}</p>
+        <p class="way-foot"><a href=${appUrl(app.id, 'launches')}>All launches</a></p>
+      </li>
+    </ol>
+  `;
+}
+
+/** @param {{ app: App }} props */
+function Pictures({ app }) {
+  const pictures = app.previews.filter(({ kind }) => kind === 'image' || kind === 'gif' || kind === 'video');
+  if (pictures.length === 0) return null;
+  return html`
+    <ul class="pictures" role="list" aria-label="Pictures of the app">
+      ${pictures.map(
+        ({ kind, title, url }) => html`
+          <li key=${url}>
+            ${kind === 'video' ? html`<video src=${url} controls preload="metadata" aria-label=${title ?? 'Film of the app'}></video>` : html`<img src=${url} alt=${title ?? ''} loading="lazy" />`}
+            ${title && html`<p class="dim">${title}</p>`}
+          </li>
+        `,
+      )}
+    </ul>
+  `;
+}
