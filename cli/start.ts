@@ -106,15 +106,18 @@ async function runAll(config: Config, apart: readonly Room[], stopped: Promise<v
   const version = readVersion();
   const secrets = keepSecrets(config);
   const parts = await openParts(config, log);
-  const running =
-    apart.length === 0
-      ? await openRooms({ ...parts.config, rooms, secrets, version, log })
-      : await superviseRooms({ ...parts.config, rooms: apart, secrets, log });
-  greet(running.url, config, secrets);
-  await stopped;
-  log.info({}, 'stopping');
-  await running.close();
-  await parts.close();
+  try {
+    const running =
+      apart.length === 0
+        ? await openRooms({ ...parts.config, rooms, secrets, version, log })
+        : await superviseRooms({ ...parts.config, rooms: apart, secrets, log });
+    greet(running.url, config, secrets);
+    await stopped;
+    log.info({}, 'stopping');
+    await running.close();
+  } finally {
+    await parts.close();
+  }
   return exits.ok;
 }
 

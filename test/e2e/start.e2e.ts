@@ -1,7 +1,10 @@
 /** `apphub start` as a program: what it keeps, refuses and survives. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { WebSocket } from 'ws';
 import { runE2E } from '../support/e2e.ts';
@@ -65,6 +68,34 @@ runE2E('starts below a folder that only its owner may enter, also as root', asyn
     assert.equal((await hub.ask('GET', '/apps')).status, 200);
     assert.equal(await hub.stop(), 0);
   }
+});
+
+runE2E('a start that cannot go on says why in a sentence and leaves nothing running', async e2e => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  e2e.registerCleanup('port', () => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const hub = makeHub(e2e, noEngine);
+  const refused = await hub.cli('start', '--port', String(port));
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, new RegExp(`apphub: .*${port}`));
+  assert.ok(!existsSync(path.join(hub.dataDir, 'postgres', 'cluster', 'postmaster.pid')));
+});
+
+runE2E('npm start hands SIGTERM on', async e2e => {
+  const root = mkdtempSync(path.join(os.tmpdir(), 'apphub-npm-'));
+  e2e.registerCleanup('folder', () => rmSync(root, { recursive: true, force: true }));
+  const npm = spawn('npm', ['start'], {
+    cwd: path.resolve(import.meta.dirname, '../..'),
+    env: { ...process.env, ...noEngine, PORT: '0', APPHUB_DATA_DIR: path.join(root, 'data') },
+    stdio: 'ignore',
+  });
+  e2e.registerCleanup('npm', () => npm.kill('SIGKILL'));
+  const url = path.join(root, 'data', 'url');
+  await e2e.eventually(() => assert.ok(existsSync(url)));
+  npm.kill('SIGTERM');
+  await e2e.eventually(() => assert.ok(!existsSync(url), 'it was stopped in order'));
+  await e2e.eventually(() => assert.ok(npm.exitCode !== null || npm.signalCode !== null));
 });
 
 runE2E('without a Docker engine everything else works, builds wait, and it is said why', async e2e => {
