@@ -32,7 +32,7 @@ export function Card({ app, q, onTag, onOpen }) {
               tag => html`
                 <li key=${`${tag.key}:${tag.value}`}>
                   <button type="button" class="chip" aria-pressed=${isAsked(tag) ? 'true' : 'false'} onClick=${() => onTag(tag)}>
-                    <span class="key">${tag.key}</span>:${tag.value}
+                    <span><span class="key">${tag.key}</span>:${tag.value}</span>
                   </button>
                 </li>
               `,
@@ -64,18 +64,25 @@ export function AppStatus({ app }) {
   return html`<${Status} status="ready" word=${app.release === null ? 'Ready' : 'Ready to launch'} />`;
 }
 
+/** Smaller ones are badges and dots, not what an app looks like. */
+const pictureWidthMin = 120;
+
 /** The app's own picture, else one made of its name. @param {{ app: App }} props */
 function Picture({ app }) {
-  const [isBroken, setBroken] = useState(false);
-  const preview = app.previews.find(({ kind }) => kind === 'image' || kind === 'gif');
-  if (preview === undefined || isBroken) {
+  const [unfit, setUnfit] = useState('');
+  const url = app.previews.find(({ kind }) => kind === 'image' || kind === 'gif')?.url;
+  if (url === undefined || url === unfit) {
     return html`<div class="picture made" style=${{ '--hue': hueOf(app.id) }} aria-hidden="true">${initialsOf(app.name)}</div>`;
   }
-  return html`<div class="picture"><img src=${preview.url} alt="" loading="lazy" onError=${() => setBroken(true)} /></div>`;
+  const loaded = (/** @type {Event} */ event) => {
+    const image = /** @type {HTMLImageElement} */ (event.currentTarget);
+    if (image.naturalWidth < pictureWidthMin && !url.endsWith('.svg')) setUnfit(url);
+  };
+  return html`<div class="picture"><img src=${url} alt="" loading="lazy" onLoad=${loaded} onError=${() => setUnfit(url)} /></div>`;
 }
 
 /** @param {string} name */
-export const initialsOf = name =>
+const initialsOf = name =>
   name
     .split(/[^\p{L}\p{N}]+/u)
     .filter(Boolean)

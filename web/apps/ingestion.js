@@ -71,7 +71,7 @@ export function IngestionActions({ app }) {
       ${
         isOpen(app.status)
           ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy} onClick=${() => cancel.run()}><${Icon} name="close" />Cancel reading</button>`
-          : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}><${Icon} name="retry" />Read the source again</button>`
+          : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}><${Icon} name="retry" />Read again</button>`
       }
     </div>
     ${problem && html`<${ProblemBox} error=${problem} />`}

@@ -75,7 +75,7 @@ function Way({ app, running }) {
       <li class="panel panel-body">
         <h2><${Icon} name="git" />Source <${Status} status=${app.status === 'archived' ? (run?.status ?? 'ready') : app.status} /></h2>
         ${run && html`<${Timeline} run=${run} />`}
-        <p class="way-foot"><${IngestionActions} app=${app} /><a href=${appUrl(app.id, 'source')}>All readings</a></p>
+        <div class="way-foot"><${IngestionActions} app=${app} /><a href=${appUrl(app.id, 'source')}>All readings</a></div>
       </li>
       <li class="panel panel-body">
         <h2><${Icon} name="box" />Image ${build && html`<${Status} status=${build.status === 'running' ? 'building' : build.status} />`}</h2>

@@ -29,8 +29,8 @@ export function SearchBox() {
   const [text, setText] = useState(presentSearch().q);
   const [list, setList] = useState(closed);
   const caret = useRef(/** @type {number | undefined} */ (undefined));
-  const suggestions = useSuggestions(setList);
   const address = useAddress(input, setText);
+  const suggestions = useSuggestions(setList, address.known);
 
   // Preact sets the value first; a caret can only be put into a text that is there.
   useLayoutEffect(() => {
@@ -41,7 +41,7 @@ export function SearchBox() {
 
   const change = (/** @type {string} */ next, /** @type {number} */ at) => {
     setText(next);
-    address.typed(next);
+    address.typed(next, at);
     suggestions.ask(next, at);
   };
   const close = () => {
@@ -186,8 +186,12 @@ function onKey(event, box) {
   event.preventDefault();
 }
 
-/** Asks for suggestions a moment after the last key, and takes only the answer to the last question. @param {(list: List) => void} setList */
-function useSuggestions(setList) {
+/**
+ * Asks for suggestions a moment after the last key, and takes only the answer to the last question.
+ * @param {(list: List) => void} setList
+ * @param {(text: string, at: number, suggestions: Suggestion[]) => void} onAnswer
+ */
+function useSuggestions(setList, onAnswer) {
   const asking = useRef(
     /** @type {{ timer?: ReturnType<typeof setTimeout>, stop?: AbortController }} */ ({}),
   );
@@ -206,6 +210,7 @@ function useSuggestions(setList) {
       const query = new URLSearchParams({ q: text.slice(0, at), limit: `${suggestionsMax}` });
       const { data } = await getJson(`/suggest?${query}`, { signal: stop.signal });
       if (stop.signal.aborted) return;
+      onAnswer(text, at, data);
       const items = data.filter((/** @type {Suggestion} */ { value }) => value !== word);
       setList({ items, active: -1, word });
       if (items.length > 0) say(`${countOf(items.length, 'suggestion')}; arrow keys choose, Tab completes`);
@@ -222,11 +227,24 @@ function useSuggestions(setList) {
  */
 function useAddress(input, setText) {
   const state = useRef({ isTyping: false, q: presentSearch().q, timer: /** @type {any} */ (undefined) });
+  const whole = useRef(/** @type {Set<string>} */ (new Set()));
+  const typed = (/** @type {string} */ text, /** @type {number} */ at) => {
+    clearTimeout(state.current.timer);
+    if (place.get().path !== '/') return;
+    const { from, to, before } = wordAt(text, at);
+    // Nothing has the half of a tag: until it is whole, the rest is searched for.
+    const isHalf = before.includes(':') && !whole.current.has(before.toLowerCase());
+    state.current.timer = setTimeout(() => {
+      const isNew = put(isHalf ? text.slice(0, from) + text.slice(to) : text);
+      state.current.isTyping ||= isNew;
+    }, searchMs);
+  };
   const put = (/** @type {string} */ q) => {
     clearTimeout(state.current.timer);
     state.current.q = q.trim();
-    const isHere = place.get().path === '/';
-    searchFor({ q: q.trim() }, { replace: state.current.isTyping && isHere });
+    const { count, path } = place.get();
+    searchFor({ q: q.trim() }, { replace: state.current.isTyping && path === '/' });
+    return place.get().count !== count;
   };
   useEffect(() => {
     const stop = place.watch(({ path }) => {
@@ -249,14 +267,11 @@ function useAddress(input, setText) {
     };
   }, []);
   return {
-    /** @param {string} q */
-    typed(q) {
-      clearTimeout(state.current.timer);
-      if (place.get().path !== '/') return;
-      state.current.timer = setTimeout(() => {
-        put(q);
-        state.current.isTyping = true;
-      }, searchMs);
+    typed,
+    /** Suggestions tell which tags there are: one of them is searched for as soon as it is typed in full. @param {string} text @param {number} at @param {Suggestion[]} found */
+    known(text, at, found) {
+      for (const { type, value } of found) if (type === 'pair') whole.current.add(value);
+      if (whole.current.has(wordAt(text, at).before.toLowerCase())) typed(text, at);
     },
     /** @param {string} q */
     enter(q) {

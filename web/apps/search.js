@@ -177,7 +177,7 @@ async function loadShown(key, count, options) {
 }
 
 /** The new list without moving what is on the screen: cards stay in their order, new ones come in where they belong. @param {App[]} before @param {App[]} now */
-export function calmly(before, now) {
+function calmly(before, now) {
   const byId = new Map(now.map(app => [app.id, app]));
   const stay = before.flatMap(({ id }) => byId.get(id) ?? []);
   const wasThere = new Set(stay.map(({ id }) => id));

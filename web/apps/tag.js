@@ -37,7 +37,7 @@ export function Tags({ app }) {
           tag => html`
             <li key=${tagText(tag)} class=${tag.source.startsWith('auto') ? 'found' : ''}>
               <a class="button chip" href=${`/?q=${encodeURIComponent(tagText(tag))}`} title=${sourceWord(tag.source)}>
-                <span class="key">${tag.key}</span>:${tag.value}<span class="unseen">, ${sourceWord(tag.source)}</span>
+                <span><span class="key">${tag.key}</span>:${tag.value}</span><span class="unseen">, ${sourceWord(tag.source)}</span>
               </a>
               ${
                 isOpen &&

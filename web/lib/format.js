@@ -7,7 +7,7 @@ const day = 24 * hour;
 
 /** @param {number} ms */
 export function durationOf(ms) {
-  if (ms < 10) return `${Math.round(ms)} ms`;
+  if (ms < 100) return `${Math.round(ms)} ms`;
   if (ms < 10 * second) return `${(ms / second).toFixed(1)} s`;
   if (ms < minute) return `${Math.round(ms / second)} s`;
   if (ms < hour) return `${Math.floor(ms / minute)} min ${Math.floor((ms % minute) / second)} s`;
