@@ -26,14 +26,16 @@ function Root() {
 
 function Hub() {
   const { path } = usePlace();
-  const [dialog, setDialog] = useState(/** @type {'register' | 'help' | undefined} */ (undefined));
-  const close = () => setDialog(undefined);
-  useEffect(close, [path]);
+  const [opened, setOpened] = useState({ name: '', path: '' });
+  const close = () => setOpened({ name: '', path: '' });
+  // Whoever goes to another page has left the dialog behind.
+  const dialog = opened.path === path ? opened.name : '';
   useFocusOnNewPage(path);
-  const register = () => setDialog('register');
+  const open = (/** @type {string} */ name) => setOpened({ name, path });
+  const register = () => open('register');
   useKeys(key => {
     if (key === '/') document.getElementById(searchBoxId)?.focus();
-    else if (key === '?') setDialog('help');
+    else if (key === '?') open('help');
     else if (key === 'n') register();
     else if (key === 'g') go('/');
     else return false;
@@ -42,7 +44,7 @@ function Hub() {
   const [, page = '', appId = '', ...rest] = path.split('/');
   return html`
     <a class="skip" href="#main">Skip to the content</a>
-    <${Header} search=${html`<${SearchBox} />`} onRegister=${register} onHelp=${() => setDialog('help')} />
+    <${Header} search=${html`<${SearchBox} />`} onRegister=${register} onHelp=${() => open('help')} />
     <${ConnectionNotice} />
     <${HealthNotice} />
     <main id="main" tabindex="-1">

@@ -1,5 +1,5 @@
 /** A modal dialog: the browser keeps the focus inside, closes it on Escape and gives the focus back. */
-import { html, useEffect, useId, useRef } from '../lib/html.js';
+import { html, useId, useLayoutEffect, useRef } from '../lib/html.js';
 import { Icon } from './icon.js';
 
 /**
@@ -9,13 +9,17 @@ import { Icon } from './icon.js';
 export function Dialog({ title, onClose, children, wide = false }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const titleId = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
+    const before = document.activeElement;
     dialog?.showModal();
     const first = dialog?.querySelector('[data-first]');
     if (first instanceof HTMLElement) first.focus();
-    // Closing gives the focus back to where it was; taking the element away alone would lose it.
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // The browser gives the focus back only while the element is still there.
+      if (document.activeElement === document.body && before instanceof HTMLElement) before.focus();
+    };
   }, []);
   return html`
     <dialog
