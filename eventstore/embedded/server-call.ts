@@ -185,7 +185,8 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
         // A reader whose client has gone fails in whatever it was doing.
         if (ended || stream.destroyed) return;
         const failure = callFailure(error);
-        if (failure.code === status.internal) options.onInternal(error);
+        const isOurs = failure.code === status.internal || failure.code === status.dataLoss;
+        if (isOurs) options.onInternal(error);
         finish(failure);
       }
     },

@@ -9,7 +9,7 @@ import {
   StreamNotFound,
   WrongExpectedRevision,
 } from './log-errors.ts';
-import { StorageFull } from './storage.ts';
+import { StorageFailed, StorageFull } from './storage.ts';
 
 /** Source: grpc.github.io/grpc/core/md_doc_statuscodes.html */
 export const status = {
@@ -27,6 +27,7 @@ export const status = {
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
+  dataLoss: 15,
   unauthenticated: 16,
 } as const;
 
@@ -84,6 +85,10 @@ export function callFailure(error: unknown): CallFailed {
     return new CallFailed(status.invalidArgument, error.message);
   }
   if (error instanceof StorageFull) return new CallFailed(status.resourceExhausted, error.message);
+  if (error instanceof StorageFailed && error.position !== undefined) {
+    // Damage: nothing gets better by asking again.
+    return new CallFailed(status.dataLoss, error.message);
+  }
   return new CallFailed(status.internal, error instanceof Error ? error.message : String(error));
 }
 
