@@ -1,7 +1,7 @@
 /** The page from the first visit to a running app, by keyboard only, in a real browser on real parts. */
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
-import { focusedName, openBrowser, openPage, tabTo } from '../support/browser.ts';
+import { focusedName, holds, openBrowser, openPage, tabTo } from '../support/browser.ts';
 import { runE2E } from '../support/e2e.ts';
 import { startStack } from '../support/stack.ts';
 
@@ -38,7 +38,7 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   await page.keyboard.type('ext::sh -c id');
   await press('Enter');
   await page.getByText('addresses run programs and are refused').waitFor();
-  await page.waitForFunction(`document.activeElement?.name === 'repoUrl'`);
+  await holds(e2e, page, `document.activeElement?.name === 'repoUrl'`);
   const described = await page.locator('[name=repoUrl]').getAttribute('aria-describedby');
   assert.match((await page.locator(`[id="${described?.split(' ')[0]}"]`).textContent()) ?? '', /refused/);
   await press('Control+A');
@@ -77,7 +77,7 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   await page.keyboard.type('9LIVES');
   await press('Enter');
   await page.getByText('do not begin with a digit').waitFor();
-  await page.waitForFunction(`document.activeElement?.name === 'env.0.key'`);
+  await holds(e2e, page, `document.activeElement?.name === 'env.0.key'`);
   await press('Control+A');
   await page.keyboard.type('GREETING');
   await press('Tab');
@@ -128,7 +128,7 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   await page.keyboard.type(`${gitUrl}/node-app.git`);
   await press('Enter');
   await page.getByText('This id is taken by').waitFor();
-  await page.waitForFunction(`document.activeElement?.name === 'id'`);
+  await holds(e2e, page, `document.activeElement?.name === 'id'`);
   assert.equal(await page.getByRole('link', { name: 'Node app' }).last().getAttribute('href'), '/a/node-app');
   await press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });

@@ -65,6 +65,14 @@ export function focusedName(page: Page): Promise<string> {
   })()`);
 }
 
+/** Waits until an expression is true in the page. Its policy forbids eval, so it is asked from outside. */
+export function holds(e2e: E2E, page: Page, expression: string): Promise<void> {
+  return e2e.eventually(
+    async () => assert.equal(await page.evaluate(expression), true, expression),
+    stepMsMax,
+  );
+}
+
 /** Presses Tab until something of this name has the focus: proof that a keyboard gets there. */
 export async function tabTo(page: Page, name: RegExp, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
   const seen: string[] = [];

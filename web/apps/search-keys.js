@@ -1,44 +1,34 @@
-/** Arrow keys among cards: to the next one in that direction, as they lie on the screen. */
+/** Keys among cards: left and right as one reads, up and down as they lie on the screen, Home and End to the edges. */
 
-const directions = /** @type {const} */ ({
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-});
-
-/** For onKeyDown of the list. Tab goes through everything; the arrows only from card to card. @param {KeyboardEvent} event */
+/** For onKeyDown of the list. Tab goes through everything; these only from card to card. @param {KeyboardEvent} event */
 export function moveAmongCards(event) {
-  const { target, currentTarget } = event;
+  const { target, currentTarget, key } = event;
   if (!(target instanceof HTMLElement) || !(currentTarget instanceof HTMLElement)) return;
-  if (
-    !(event.key in directions) ||
-    event.altKey ||
-    event.ctrlKey ||
-    event.metaKey ||
-    target.dataset.app === undefined
-  )
-    return;
-  const [x, y] = directions[/** @type {keyof typeof directions} */ (event.key)];
+  if (event.altKey || event.ctrlKey || event.metaKey || target.dataset.app === undefined) return;
   const links = /** @type {HTMLElement[]} */ ([...currentTarget.querySelectorAll('a[data-app]')]);
-  const boxOf = (/** @type {HTMLElement} */ link) => (link.closest('li') ?? link).getBoundingClientRect();
-  const from = boxOf(target);
-  let best;
-  let bestCost = Infinity;
-  for (const link of links) {
-    if (link === target) continue;
-    const box = boxOf(link);
-    const ahead = (box.left - from.left) * x + (box.top - from.top) * y;
-    const aside = Math.abs((box.left - from.left) * y) + Math.abs((box.top - from.top) * x);
-    // Right and left also lead to the next and the last row, as one reads.
-    if (ahead <= 1) continue;
-    const cost = ahead + 3 * aside;
-    if (cost < bestCost) [best, bestCost] = [link, cost];
-  }
-  if (best === undefined && x !== 0) best = links[links.indexOf(target) + x];
-  if (x !== 0 && best !== undefined && Math.abs(boxOf(best).top - from.top) > 1)
-    best = links[links.indexOf(target) + x];
-  if (best === undefined) return;
+  const at = links.indexOf(target);
+  const next = nextOf(key, links, at);
+  if (next === undefined) return;
   event.preventDefault();
-  best.focus();
+  next.focus();
+}
+
+/** @param {string} key @param {HTMLElement[]} links @param {number} at */
+function nextOf(key, links, at) {
+  if (key === 'ArrowLeft') return links[at - 1];
+  if (key === 'ArrowRight') return links[at + 1];
+  if (key === 'Home') return links[0];
+  if (key === 'End') return links.at(-1);
+  if (key === 'ArrowDown') return nearest(links.slice(at + 1), links[at]);
+  if (key === 'ArrowUp') return nearest(links.slice(0, at).reverse(), links[at]);
+  return undefined;
+}
+
+/** Of the cards in other rows, nearest first, the first in the same column. @param {HTMLElement[]} links @param {HTMLElement | undefined} from */
+function nearest(links, from) {
+  const boxOf = (/** @type {Element | undefined} */ link) =>
+    link?.closest('li')?.getBoundingClientRect() ?? new DOMRect();
+  const { left, top } = boxOf(from);
+  const others = links.filter(link => Math.abs(boxOf(link).top - top) > 1);
+  return others.find(link => Math.abs(boxOf(link).left - left) < 1) ?? others[0];
 }

@@ -8,7 +8,7 @@ const keys = [
   ['Choose a suggestion', ['↓', '↑', 'Enter']],
   ['Complete the word', ['Tab']],
   ['Close suggestions, then empty the box', ['Esc']],
-  ['From card to card', ['←', '→', '↑', '↓']],
+  ['From card to card', ['←', '→', '↑', '↓', 'Home', 'End']],
   ['Add an app', ['n']],
   ['Sections of an app', ['1', '…', '6']],
   ['Back to the apps', ['g']],
