@@ -1,6 +1,6 @@
 /** The page over time: restarts of the server, an engine that is missing, signing out. */
 import assert from 'node:assert/strict';
-import { freePort, holds } from '../../platform/free-port.ts';
+import { freePort } from '../../platform/free-port.ts';
 import { holds, openBrowser, openPage, signIn } from '../support/browser.ts';
 import { runE2E } from '../support/e2e.ts';
 import { makeHub, startSamples } from '../support/stack.ts';
