@@ -11,6 +11,7 @@ import {
   streamNameFilter,
   TimeoutError,
   UnavailableError,
+  UnknownError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client';
 import type { Metadata, Recorded } from '../domain/events.ts';
@@ -30,6 +31,8 @@ const retryMsMin = 50;
 const retryMsMax = 2_000;
 /** A filtered subscription reports how far it is after this many times 32 events that did not match. */
 const checkpointInterval = 32;
+/** As the log says it: see StorageFull. */
+const fullDisk = /no room left on the disk/;
 
 /** Opens a client for a connection string, `esdb://host:port?tls=false`. Nothing is connected until it is used. */
 export function openLog(connectionString: string): { store: EventStore; close(): Promise<void> } {
@@ -181,6 +184,8 @@ function recorded({ event }: ResolvedEvent): Recorded | undefined {
 function isWeather(error: unknown): boolean {
   if (error instanceof LogUnavailable || error instanceof UnavailableError || error instanceof TimeoutError)
     return true;
+  // The client knows no type for a full disk in the answer to a batch: only its message says it.
+  if (error instanceof UnknownError && fullDisk.test(error.message)) return true;
   const code = (error as { code?: unknown }).code;
   // gRPC: CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL (a broken HTTP/2 session), UNAVAILABLE.
   return typeof code === 'number'
