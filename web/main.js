@@ -4,7 +4,7 @@ import { AppPage } from './apps/app.js';
 import { RegisterDialog } from './apps/register.js';
 import { SearchPage } from './apps/search.js';
 import { SearchBox, searchBoxId } from './apps/search-box.js';
-import { html, render, useEffect, useRef, useState } from './lib/html.js';
+import { html, render, useEffect, useErrorBoundary, useRef, useState } from './lib/html.js';
 import { useKeys } from './lib/keys.js';
 import { go, startRouter, usePlace } from './lib/router.js';
 import { signIn, token, tokenFromAddress } from './lib/session.js';
@@ -14,9 +14,14 @@ import { ConnectionNotice, Header } from './parts/header.js';
 import { HealthNotice } from './parts/health.js';
 import { HelpDialog } from './parts/help.js';
 import { LiveRegion, Toasts } from './parts/live-region.js';
+import { ProblemBox } from './parts/problem.js';
 
 function Root() {
   const isSignedIn = useStore(token) !== '';
+  const [error, forget] = useErrorBoundary();
+  if (error) {
+    return html`<main><${ProblemBox} what="This page has a fault" error=${error} onRetry=${forget} /></main>`;
+  }
   return html`
     ${isSignedIn ? html`<${Hub} />` : html`<${SignIn} />`}
     <${LiveRegion} />
@@ -50,7 +55,8 @@ function Hub() {
     <main id="main" tabindex="-1">
       ${
         page === 'a'
-          ? html`<${AppPage} key=${appId} appId=${decodeURIComponent(appId)} section=${rest[0] ?? ''} itemId=${rest[1] ?? ''} />`
+          ? html`<${AppPage} key=${appId} appId=${decodeURIComponent(appId)} section=${rest[0] ?? ''}
+            itemId=${rest[1] ?? ''} />`
           : html`<${SearchPage} onRegister=${register} />`
       }
     </main>

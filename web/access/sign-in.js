@@ -45,7 +45,8 @@ export function SignIn() {
           attributes=${{ type: 'password', autocomplete: 'current-password', autofocus: true }}
         />
         <label class="check">
-          <input type="checkbox" checked=${isKept} onChange=${() => setKept(!isKept)} /> Keep me signed in on this browser
+          <input type="checkbox" checked=${isKept}
+            onChange=${() => setKept(!isKept)} /> Keep me signed in on this browser
         </label>
         <button class="primary" aria-disabled=${check.isBusy}>${check.isBusy ? 'Checking…' : 'Sign in'}</button>
         <details>

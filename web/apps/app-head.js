@@ -27,9 +27,22 @@ export function AppHead({ app }) {
       </div>
       ${app.description && html`<p class="app-description">${app.description}</p>`}
       <ul class="facts" role="list">
-        <li><${Icon} name="git" />${isWeb ? html`<a href=${app.repoUrl} target="_blank" rel="noreferrer">${app.repoUrl}</a>` : html`<span class="mono">${app.repoUrl}</span>`}</li>
-        ${app.commit && html`<li title=${app.commit}><span class="mono">${shortCommit(app.commit)}</span>${app.branch && html` on ${app.branch}`}</li>`}
-        ${app.homepage && html`<li><${Icon} name="external" /><a href=${app.homepage} target="_blank" rel="noreferrer">${hostOf(app.homepage)}</a></li>`}
+        <li><${Icon} name="git" />${
+          isWeb
+            ? html`<a href=${app.repoUrl} target="_blank" rel="noreferrer">
+          ${app.repoUrl}</a>`
+            : html`<span class="mono">${app.repoUrl}</span>`
+        }</li>
+        ${
+          app.commit &&
+          html`<li title=${app.commit}><span class="mono">${shortCommit(app.commit)}</span>
+          ${app.branch && html` on ${app.branch}`}</li>`
+        }
+        ${
+          app.homepage &&
+          html`<li><${Icon} name="external" /><a href=${app.homepage} target="_blank"
+          rel="noreferrer">${hostOf(app.homepage)}</a></li>`
+        }
         ${app.owner && html`<li>by ${app.owner}</li>`}
       </ul>
       <${Tags} app=${app} />
@@ -53,7 +66,8 @@ export function ArchivedNotice({ app }) {
   return html`
     <div class="notice">
       <p>This app is archived: it is not shown, built or launched. Its history stays.</p>
-      <button type="button" class="small" aria-disabled=${again.isBusy} onClick=${() => again.run()}>Bring it back</button>
+      <button type="button" class="small" aria-disabled=${again.isBusy}
+        onClick=${() => again.run()}>Bring it back</button>
       ${again.problem && html`<${ProblemBox} error=${again.problem} />`}
     </div>
   `;

@@ -39,6 +39,13 @@ export function AppPage({ appId, section, itemId }) {
   const shown = sections.find(({ path }) => path === section);
   useTitle(app === undefined ? appId : shown?.path ? `${shown.name} · ${app.name}` : app.name);
   useSpokenStatus(app);
+  const nav = useRef(/** @type {HTMLElement | null} */ (null));
+  const isThere = app !== undefined;
+  // On a small screen the sections are wider than it; the present one is always in sight.
+  useEffect(() => {
+    const present = nav.current?.querySelector('[aria-current]');
+    present?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [section, isThere]);
   useKeys(key => {
     const at = Number(key) - 1;
     const wanted = sections[at];
@@ -60,10 +67,11 @@ export function AppPage({ appId, section, itemId }) {
       ${live.error && html`<${ProblemBox} what="This may be old" error=${live.error} onRetry=${live.reload} />`}
       <${AppHead} app=${app} />
       ${app.status === 'archived' && html`<${ArchivedNotice} app=${app} />`}
-      <nav class="sections" aria-label="Sections of the app">
+      <nav ref=${nav} class="sections" aria-label="Sections of the app">
         ${sections.map(
           ({ path, name }) => html`
-            <a key=${path} href=${appUrl(appId, path)} aria-current=${path === section ? 'page' : undefined}>${name}</a>
+            <a key=${path} href=${appUrl(appId, path)} aria-current=${path === section ? 'page' : undefined}>
+              ${name}</a>
           `,
         )}
       </nav>
@@ -89,10 +97,19 @@ function NotHere({ what, name }) {
   return html`
     <section class="empty">
       <h1>There is no such ${what}</h1>
-      <p class="lead">${what === 'app' ? html`No app has the id <b>${name}</b>. It may have been misspelt.` : 'The address may be misspelt.'}</p>
+      <p class="lead">${
+        what === 'app'
+          ? html`No app has the id <b>${name}
+        </b>. It may have been misspelt.`
+          : 'The address may be misspelt.'
+      }</p>
       <p class="actions">
         <a class="button primary" href="/">Show all apps</a>
-        ${what === 'app' && html`<a class="button" href=${`/?q=${encodeURIComponent(name.replaceAll('-', ' '))}`}>Search for it</a>`}
+        ${
+          what === 'app' &&
+          html`<a class="button"
+          href=${`/?q=${encodeURIComponent(name.replaceAll('-', ' '))}`}>Search for it</a>`
+        }
       </p>
     </section>
   `;

@@ -38,9 +38,18 @@ export function BuildSection({ app, itemId }) {
             <li key=${build.id}>
               <a href=${appUrl(app.id, `builds/${build.id}`)} aria-current=${build === shown ? 'true' : undefined}>
                 <${Status} status=${signOf(build)} />
-                <span><span class="mono">${shortCommit(build.commit)}</span> <span class="dim">${causes[build.cause] ?? build.cause}</span></span>
+                <span><span class="mono">${shortCommit(build.commit)}</span> <span class="dim">
+                  ${causes[build.cause] ?? build.cause}</span></span>
                 <span class="dim"><${Ago} at=${build.requestedAt} /></span>
-                <span class="dim end">${build.durationMs !== null ? durationOf(build.durationMs) : build.status === 'running' && build.startedAt && html`<${Elapsed} since=${build.startedAt} />`}</span>
+                <span class="dim end">
+                  ${
+                    build.durationMs !== null
+                      ? durationOf(build.durationMs)
+                      : build.status === 'running' &&
+                        build.startedAt &&
+                        html`
+                  <${Elapsed} since=${build.startedAt} />`
+                  }</span>
               </a>
             </li>
           `,
@@ -97,11 +106,17 @@ export function BuildPanel({ build, isBrief = false }) {
       </header>
       ${waitingFor && html`<p class="panel-body waiting-for"><${Icon} name="warn" />It waits: ${waitingFor}</p>`}
       ${failure && html`<${Failure} failure=${failure} />`}
-      ${build.image && !isBrief && html`<p class="panel-body mono image">${build.image} <span class="dim">${build.imageId}</span></p>`}
+      ${
+        build.image &&
+        !isBrief &&
+        html`<p class="panel-body mono image">${build.image} <span class="dim">
+        ${build.imageId}</span></p>`
+      }
       ${
         status === 'queued'
           ? html`<p class="panel-body dim">Its log begins when a worker takes it up.</p>`
-          : html`<${LogView} path=${`/builds/${build.id}/logs`} label="Log of the build" name=${`build-${build.id}`} failedStep=${failure?.step ?? null} />`
+          : html`<${LogView} path=${`/builds/${build.id}/logs`} label="Log of the build"
+            name=${`build-${build.id}`} failedStep=${failure?.step ?? null} />`
       }
     </section>
   `;
@@ -111,14 +126,18 @@ export function BuildPanel({ build, isBrief = false }) {
 function Failure({ failure }) {
   return html`
     <div class="panel-body failure">
-      ${failure.step !== null && html`<p><strong>Step ${failure.step} failed</strong>${failure.instruction && html`: <code>${failure.instruction}</code>`}</p>`}
+      ${
+        failure.step !== null &&
+        html`<p><strong>Step ${failure.step} failed</strong>
+        ${failure.instruction && html`: <code>${failure.instruction}</code>`}</p>`
+      }
       <p>${failure.reason}</p>
     </div>
   `;
 }
 
 /** @param {{ build: Build }} props */
-export function BuildActions({ build }) {
+function BuildActions({ build }) {
   const cancel = useAction(async () => {
     await write('POST', `/builds/${build.id}/cancel`);
     toast('Build cancelled');
@@ -132,8 +151,10 @@ export function BuildActions({ build }) {
   return html`
     ${
       isOpen(build)
-        ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy} onClick=${() => cancel.run()}><${Icon} name="close" />Cancel</button>`
-        : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}><${Icon} name="retry" />Build again</button>`
+        ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy}
+          onClick=${() => cancel.run()}><${Icon} name="close" />Cancel</button>`
+        : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}>
+          <${Icon} name="retry" />Build again</button>`
     }
     ${problem && html`<${ProblemBox} error=${problem} />`}
   `;

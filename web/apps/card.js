@@ -31,7 +31,8 @@ export function Card({ app, q, onTag, onOpen }) {
             ${tags.map(
               tag => html`
                 <li key=${`${tag.key}:${tag.value}`}>
-                  <button type="button" class="chip" aria-pressed=${isAsked(tag) ? 'true' : 'false'} onClick=${() => onTag(tag)}>
+                  <button type="button" class="chip" aria-pressed=${isAsked(tag) ? 'true' : 'false'}
+                    onClick=${() => onTag(tag)}>
                     <span><span class="key">${tag.key}</span>:${tag.value}</span>
                   </button>
                 </li>
@@ -40,7 +41,12 @@ export function Card({ app, q, onTag, onOpen }) {
           </ul>
         `
         }
-        <p class="card-foot dim">${app.build?.finishedAt ? html`${buildWord(app)} <${Ago} at=${app.build.finishedAt} />` : html`Changed <${Ago} at=${app.updatedAt} />`}</p>
+        <p class="card-foot dim">${
+          app.build?.finishedAt
+            ? html`${buildWord(app)} <${Ago}
+          at=${app.build.finishedAt} />`
+            : html`Changed <${Ago} at=${app.updatedAt} />`
+        }</p>
       </div>
     </li>
   `;
@@ -67,18 +73,21 @@ export function AppStatus({ app }) {
 /** Smaller ones are badges and dots, not what an app looks like. */
 const pictureWidthMin = 120;
 
+/** Whether a picture that has just been loaded is none to be shown. @param {Event} event */
+export const isTooSmall = event =>
+  /** @type {HTMLImageElement} */ (event.currentTarget).naturalWidth < pictureWidthMin;
+
 /** The app's own picture, else one made of its name. @param {{ app: App }} props */
 function Picture({ app }) {
   const [unfit, setUnfit] = useState('');
   const url = app.previews.find(({ kind }) => kind === 'image' || kind === 'gif')?.url;
   if (url === undefined || url === unfit) {
-    return html`<div class="picture made" style=${{ '--hue': hueOf(app.id) }} aria-hidden="true">${initialsOf(app.name)}</div>`;
+    return html`<div class="picture made" style=${{ '--hue': hueOf(app.id) }} aria-hidden="true">
+      ${initialsOf(app.name)}</div>`;
   }
-  const loaded = (/** @type {Event} */ event) => {
-    const image = /** @type {HTMLImageElement} */ (event.currentTarget);
-    if (image.naturalWidth < pictureWidthMin && !url.endsWith('.svg')) setUnfit(url);
-  };
-  return html`<div class="picture"><img src=${url} alt="" loading="lazy" onLoad=${loaded} onError=${() => setUnfit(url)} /></div>`;
+  const loaded = (/** @type {Event} */ event) => isTooSmall(event) && setUnfit(url);
+  return html`<div class="picture"><img src=${url} alt="" loading="lazy" onLoad=${loaded}
+    onError=${() => setUnfit(url)} /></div>`;
 }
 
 /** @param {string} name */

@@ -88,7 +88,8 @@ export function Chips({ search }) {
     <ul class="chips" role="list" aria-label="Narrowed down by">
       ${chips.map(
         ({ name, drop }) => html`
-          <li key=${name}><button type="button" class="chip on" aria-label=${`Remove ${name}`} onClick=${drop}>${name}<${Icon} name="close" /></button></li>
+          <li key=${name}><button type="button" class="chip on" aria-label=${`Remove ${name}`} onClick=${drop}>
+            ${name}<${Icon} name="close" /></button></li>
         `,
       )}
     </ul>
@@ -107,7 +108,10 @@ export function Sort({ search, sort }) {
   return html`
     <label class="sort">Sort by
       <select value=${sort} onChange=${choose}>
-        ${options.map(([value, name]) => html`<option key=${value} value=${value} selected=${value === sort}>${name}</option>`)}
+        ${options.map(
+          ([value, name]) => html`<option key=${value} value=${value} selected=${value === sort}>
+          ${name}</option>`,
+        )}
       </select>
     </label>
   `;

@@ -20,7 +20,10 @@ export function HistorySection({ app }) {
     <section aria-label="History" class="panel-stack">
       <p class="dim">The event log is the truth; everything else on this page is made from it.</p>
       <ol class="history" role="list">
-        ${items.map(event => html`<${Entry} key=${event.position} event=${event} cause=${typeOf.get(event.causationId)} />`)}
+        ${items.map(
+          event => html`<${Entry} key=${event.position} event=${event}
+          cause=${typeOf.get(event.causationId)} />`,
+        )}
       </ol>
       ${more && html`<p class="more"><button type="button" onClick=${more}>Show older ones</button></p>`}
     </section>
@@ -40,7 +43,9 @@ function Entry({ event, cause }) {
       <details>
         <summary>
           <span class="what">${sentenceOf(event.type)}</span>
-          <span class="dim why">by ${event.actor}${cause !== undefined && `, after “${sentenceOf(cause).toLowerCase()}”`}</span>
+          <span
+            class="dim why">by ${event.actor}${cause !== undefined && `, after “${sentenceOf(cause).toLowerCase()}”`}
+            </span>
           <span class="dim end"><${Ago} at=${event.at} /></span>
         </summary>
         <dl class="pairs">

@@ -70,8 +70,10 @@ export function IngestionActions({ app }) {
     <div class="actions">
       ${
         isOpen(app.status)
-          ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy} onClick=${() => cancel.run()}><${Icon} name="close" />Cancel reading</button>`
-          : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}><${Icon} name="retry" />Read again</button>`
+          ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy}
+            onClick=${() => cancel.run()}><${Icon} name="close" />Cancel reading</button>`
+          : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}>
+            <${Icon} name="retry" />Read again</button>`
       }
     </div>
     ${problem && html`<${ProblemBox} error=${problem} />`}
@@ -79,7 +81,7 @@ export function IngestionActions({ app }) {
 }
 
 /** @param {{ run: Ingestion }} props */
-export function Run({ run }) {
+function Run({ run }) {
   return html`
     <article class="panel run">
       <header class="panel-head">
@@ -101,16 +103,34 @@ export function Timeline({ run }) {
       ${timeline.map((step, at) => {
         const isNow = at === last && isOpen(step.status);
         return html`
-          <li key=${at} class=${`step-${step.status} ${isNow ? 'now' : ''}`} aria-current=${isNow ? 'step' : undefined}>
+          <li key=${at} class=${`step-${step.status} ${isNow ? 'now' : ''}`}
+            aria-current=${isNow ? 'step' : undefined}>
             <p>
               <strong>${stepWord(step.status)}</strong>
-              ${step.attempt !== null && step.attempt > 1 && html` <span class="dim">attempt ${step.attempt} of ${run.attemptsMax}</span>`}
+              ${
+                step.attempt !== null &&
+                step.attempt > 1 &&
+                html` <span
+                class="dim">attempt ${step.attempt} of ${run.attemptsMax}</span>`
+              }
               ${step.commit && html` <span class="mono">${shortCommit(step.commit)}</span>`}
             </p>
             ${step.message && html`<p class="message">${step.message}</p>`}
-            ${at === last && run.retryAt && step.status === 'failed-attempt' && html`<p class="dim">Next attempt: <${Remaining} until=${run.retryAt} /></p>`}
+            ${
+              at === last &&
+              run.retryAt &&
+              step.status === 'failed-attempt' &&
+              html`<p
+              class="dim">Next attempt: <${Remaining} until=${run.retryAt} /></p>`
+            }
             ${step.status === 'ready' && durations && html`<${Stages} durations=${durations} />`}
-            <p class="when dim"><time datetime=${step.at}>${clockOf(step.at)}</time>${isNow ? html` · <${Elapsed} since=${step.at} />` : step.durationMs !== null && ` · ${durationOf(step.durationMs)}`}</p>
+            <p class="when dim"><time datetime=${step.at}>${clockOf(step.at)}</time>
+              ${
+                isNow
+                  ? html` · <${Elapsed} since=${step.at} />
+              `
+                  : step.durationMs !== null && ` · ${durationOf(step.durationMs)}`
+              }</p>
           </li>
         `;
       })}
@@ -131,7 +151,10 @@ function Stages({ durations }) {
   ];
   return html`
     <ul class="stages" role="list">
-      ${stages.map(({ name, ms }) => html`<li key=${name} style=${{ flexGrow: Math.max(1, ms) }}>${name} <span>${durationOf(ms)}</span></li>`)}
+      ${stages.map(
+        ({ name, ms }) => html`<li key=${name} style=${{ flexGrow: Math.max(1, ms) }}>${name} <span>
+        ${durationOf(ms)}</span></li>`,
+      )}
     </ul>
   `;
 }

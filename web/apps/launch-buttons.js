@@ -10,8 +10,13 @@ import { LaunchDialog } from './launch-form.js';
 
 /** @import { App } from '../lib/shapes.js' */
 
-/** Asks for a launch and goes where it can be seen. @param {string} appId @param {object} body @param {string} [key] */
-export async function launchApp(appId, body, key = randomKey()) {
+/**
+ * Asks for a launch and goes where it can be seen.
+ * @param {string} appId
+ * @param {object} body
+ * @param {string} [key]
+ */
+async function launchApp(appId, body, key = randomKey()) {
   const { id } = await write('POST', `/apps/${encodeURIComponent(appId)}/launches`, body, key);
   toast('Launch requested');
   go(appUrl(appId, `launches/${id}`));

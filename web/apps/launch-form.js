@@ -65,7 +65,8 @@ export function LaunchDialog({ app, onClose, onLaunch }) {
         <${Env} rows=${rows} wrong=${wrong} onRows=${setRows} />
         <div class="pair">
           <${Choice} label="Size" value=${resourceProfile} options=${sizes} onChoose=${setProfile} />
-          <${Choice} label="Stops after" value=${ttlSeconds} options=${times} onChoose=${(/** @type {string} */ text) => setTtl(Number(text))} />
+          <${Choice} label="Stops after" value=${ttlSeconds} options=${times}
+            onChoose=${(/** @type {string} */ text) => setTtl(Number(text))} />
         </div>
         <footer>
           <button type="button" onClick=${onClose}>Cancel</button>
@@ -104,17 +105,23 @@ function Env({ rows, wrong, onRows }) {
       ${rows.map(
         ({ id, key, value }, at) => html`
           <div class="env-row" key=${id} data-row=${id}>
-            <${Field} name=${`env.${at}.key`} label=${`Name ${at + 1}`} required value=${key} error=${wrong.get(`${at}.key`)} isFirst=${at === 0}
-              attributes=${{ class: 'mono', placeholder: 'GREETING' }} onInput=${(/** @type {string} */ text) => change(id, { key: text })} />
-            <${Field} name=${`env.${at}.value`} label=${`Value ${at + 1}`} required value=${value} error=${wrong.get(`${at}.value`)}
-              attributes=${{ class: 'mono' }} onInput=${(/** @type {string} */ text) => change(id, { value: text })} />
-            <button type="button" class="bare" aria-label=${`Remove row ${at + 1}`} onClick=${() => remove(id)}><${Icon} name="close" /></button>
+            <${Field} name=${`env.${at}.key`} label=${`Name ${at + 1}`} required value=${key}
+              error=${wrong.get(`${at}.key`)} isFirst=${at === 0}
+              attributes=${{ class: 'mono', placeholder: 'GREETING' }}
+              onInput=${(/** @type {string} */ text) => change(id, { key: text })} />
+            <${Field} name=${`env.${at}.value`} label=${`Value ${at + 1}`} required value=${value}
+              error=${wrong.get(`${at}.value`)}
+              attributes=${{ class: 'mono' }}
+              onInput=${(/** @type {string} */ text) => change(id, { value: text })} />
+            <button type="button" class="bare" aria-label=${`Remove row ${at + 1}`} onClick=${() => remove(id)}>
+              <${Icon} name="close" /></button>
           </div>
         `,
       )}
       ${
         rows.length < envMax
-          ? html`<button type="button" class="small env-add" onClick=${add}><${Icon} name="plus" />Add a variable</button>`
+          ? html`<button type="button" class="small env-add" onClick=${add}><${Icon}
+            name="plus" />Add a variable</button>`
           : html`<p class="hint env-add" tabindex="-1">${envMax} variables are the most.</p>`
       }
     </fieldset>
@@ -125,14 +132,23 @@ function Env({ rows, wrong, onRows }) {
 function Choice({ label, value, options, onChoose }) {
   return html`
     <label class="choice">${label}
-      <select onChange=${(/** @type {Event} */ event) => onChoose(/** @type {HTMLSelectElement} */ (event.currentTarget).value)}>
-        ${options.map(([key, name]) => html`<option key=${key} value=${key} selected=${key === value}>${name}</option>`)}
+      <select
+        onChange=${(/** @type {Event} */ event) => onChoose(/** @type {HTMLSelectElement} */ (event.currentTarget).value)}>
+        ${options.map(
+          ([key, name]) => html`<option key=${key} value=${key} selected=${key === value}>${name}
+          </option>`,
+        )}
       </select>
     </label>
   `;
 }
 
-/** What is wrong, by the place of the row on the screen. @param {Error | undefined} problem @param {Row[]} rows @returns {Map<string, string>} */
+/**
+ * What is wrong, by the place of the row on the screen.
+ * @param {Error | undefined} problem
+ * @param {Row[]} rows
+ * @returns {Map<string, string>}
+ */
 function wrongRows(problem, rows) {
   const wrong = new Map();
   if (!(problem instanceof Problem)) return wrong;

@@ -34,11 +34,20 @@ export function LaunchSection({ app, itemId }) {
         ${items.map(
           launch => html`
             <li key=${launch.id}>
-              <a href=${appUrl(app.id, `launches/${launch.id}`)} aria-current=${launch === shown ? 'true' : undefined}>
+              <a href=${appUrl(app.id, `launches/${launch.id}`)}
+                aria-current=${launch === shown ? 'true' : undefined}>
                 <${Status} status=${launch.status} />
                 <span>Launched <${Ago} at=${launch.requestedAt} /></span>
-                <span class="dim">${launch.resourceProfile}${launch.env.length > 0 && `, ${launch.env.map(({ key }) => key).join(' ')}`}</span>
-                <span class="dim end">${launch.status === 'running' ? html`<${Remaining} until=${launch.expiresAt} />` : launch.endedAt && html`ended <${Ago} at=${launch.endedAt} />`}</span>
+                <span class="dim">
+                  ${launch.resourceProfile}${launch.env.length > 0 && `, ${launch.env.map(({ key }) => key).join(' ')}`}
+                  </span>
+                <span class="dim end">${
+                  launch.status === 'running'
+                    ? html`<${Remaining}
+                  until=${launch.expiresAt} />`
+                    : launch.endedAt && html`ended <${Ago} at=${launch.endedAt} />`
+                }
+                  </span>
               </a>
             </li>
           `,
@@ -56,7 +65,7 @@ function NoLaunch({ app }) {
       <h2>Never launched</h2>
       <p>${
         app.release === null
-          ? 'There is no image yet. As soon as a build has succeeded, Launch starts it in a sandbox: no rights, limited memory, and a time after which it stops.'
+          ? 'There is no image yet. Once a build has succeeded, Launch starts it in a sandbox.'
           : 'Press Launch above. It starts in a sandbox of its own and is used here in the page.'
       }</p>
     </div>
@@ -78,18 +87,28 @@ export function LaunchPanel({ app, launch }) {
         ${isRunning && html`<span class="dim"><${Remaining} until=${launch.expiresAt} /></span>`}
         ${launch.startedInMs !== null && html`<span class="dim">up in ${durationOf(launch.startedInMs)}</span>`}
         <div class="actions end">
-          ${isRunning && html`<a class="button small" href=${launch.url} target="_blank" rel="noreferrer"><${Icon} name="external" />Open in a tab</a>`}
-          <button type="button" class="small" aria-expanded=${hasLog ? 'true' : 'false'} onClick=${() => setLog(!hasLog)}><${Icon} name="list" />Log</button>
+          ${
+            isRunning &&
+            html`<a class="button small" href=${launch.url} target="_blank" rel="noreferrer">
+            <${Icon} name="external" />Open in a tab</a>`
+          }
+          <button type="button" class="small" aria-expanded=${hasLog ? 'true' : 'false'}
+            onClick=${() => setLog(!hasLog)}><${Icon} name="list" />Log</button>
           ${
             isAlive(launch) &&
             launch.status !== 'stopping' &&
-            html`<button type="button" class="small danger" aria-disabled=${stop.isBusy} onClick=${() => stop.run()}><${Icon} name="stop" />Stop</button>`
+            html`<button type="button" class="small danger" aria-disabled=${stop.isBusy}
+              onClick=${() => stop.run()}><${Icon} name="stop" />Stop</button>`
           }
         </div>
       </header>
       ${stop.problem && html`<${ProblemBox} what="It was not stopped" error=${stop.problem} />`}
       ${isRunning ? html`<${Frame} app=${app} launch=${launch} />` : html`<${NotRunning} launch=${launch} />`}
-      ${hasLog && html`<${LogView} path=${`/launches/${launch.id}/logs`} label="Log of the app" isEndless name=${`launch-${launch.id}`} key=${isAlive(launch) ? 'live' : 'ended'} />`}
+      ${
+        hasLog &&
+        html`<${LogView} path=${`/launches/${launch.id}/logs`} label="Log of the app" isEndless
+        name=${`launch-${launch.id}`} key=${isAlive(launch) ? 'live' : 'ended'} />`
+      }
     </section>
   `;
 }
@@ -98,12 +117,21 @@ export function LaunchPanel({ app, launch }) {
  * The app runs on an origin of its own, so it may have scripts and its own storage and still reaches nothing of this page.
  * It may not take over the window.
  */
-const sandbox =
-  'allow-scripts allow-same-origin allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox allow-downloads allow-pointer-lock';
+const sandbox = [
+  'allow-scripts',
+  'allow-same-origin',
+  'allow-forms',
+  'allow-modals',
+  'allow-popups',
+  'allow-popups-to-escape-sandbox',
+  'allow-downloads',
+  'allow-pointer-lock',
+].join(' ');
 
 /** @param {{ app: App, launch: Launch }} props */
 function Frame({ app, launch }) {
-  return html`<iframe class="frame" src=${launch.url} title=${`${app.name}, running`} sandbox=${sandbox} allow="fullscreen" referrerpolicy="no-referrer"></iframe>`;
+  return html`<iframe class="frame" src=${launch.url} title=${`${app.name}, running`} sandbox=${sandbox}
+    allow="fullscreen" referrerpolicy="no-referrer"></iframe>`;
 }
 
 /** @param {{ launch: Launch }} props */
@@ -112,8 +140,13 @@ function NotRunning({ launch }) {
   if (status === 'failed') {
     return html`
       <div class="panel-body">
-        <p class="failure"><strong>${failure?.reason ?? 'It failed.'}</strong>${failure?.exitCode != null && ` (exit code ${failure.exitCode})`}</p>
-        ${(failure?.lastLines.length ?? 0) > 0 && html`<pre class="log" tabindex="0" aria-label="Last lines of the app">${failure?.lastLines.join('\n')}</pre>`}
+        <p class="failure"><strong>${failure?.reason ?? 'It failed.'}</strong>
+          ${failure?.exitCode != null && ` (exit code ${failure.exitCode})`}</p>
+        ${
+          (failure?.lastLines.length ?? 0) > 0 &&
+          html`<pre class="log" tabindex="0"
+          aria-label="Last lines of the app">${failure?.lastLines.join('\n')}</pre>`
+        }
       </div>
     `;
   }

@@ -15,7 +15,9 @@ const limitMax = 200;
 
 /**
  * @template T
- * @param {string} appId @param {string} what last part of the path @param {string} streams beginning of the streams that change it
+ * @param {string} appId
+ * @param {string} what last part of the path
+ * @param {string} streams beginning of the streams that change it
  * @param {number} [step] how many are shown first, and how many more each time @returns {List<T>}
  */
 function useList(appId, what, streams, step = 20) {

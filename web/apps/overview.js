@@ -1,10 +1,11 @@
 /** The app at a glance: the thing itself where it runs, else what comes next, beside the way from its source to here. */
 import { shortCommit } from '../lib/format.js';
-import { html } from '../lib/html.js';
+import { html, useState } from '../lib/html.js';
 import { appUrl } from '../lib/router.js';
 import { Icon } from '../parts/icon.js';
 import { Status } from '../parts/status.js';
 import { BuildPanel, isOpen } from './build.js';
+import { isTooSmall } from './card.js';
 import { IngestionActions, Timeline } from './ingestion.js';
 import { LaunchPanel } from './launch.js';
 import { useIngestions, useLaunches } from './list.js';
@@ -42,7 +43,8 @@ function Stage({ app, launch }) {
       <section class="panel panel-body failure-stage">
         <h2>The source could not be read</h2>
         <p class="failure">${app.statusMessage}</p>
-        <p class="dim">Put it right in the repository or in the <a href=${appUrl(app.id, 'settings')}>settings</a>, then read it again.</p>
+        <p class="dim">Put it right in the repository or in the <a
+          href=${appUrl(app.id, 'settings')}>settings</a>, then read it again.</p>
         <${IngestionActions} app=${app} />
       </section>
     `;
@@ -60,7 +62,11 @@ function Stage({ app, launch }) {
   }
   return html`
     <section class="panel panel-body center">
-      <p class="waiting" role="status">${app.status !== 'archived' && html`<span class="spinner"></span>`}${app.status === 'archived' ? 'Archived.' : 'On its way. This page follows it by itself.'}</p>
+      <p class="waiting" role="status">${
+        app.status !== 'archived' &&
+        html`<span class="spinner"></span>
+        `
+      }${app.status === 'archived' ? 'Archived.' : 'On its way. This page follows it by itself.'}</p>
     </section>
   `;
 }
@@ -73,23 +79,37 @@ function Way({ app, running }) {
   return html`
     <ol class="way" role="list">
       <li class="panel panel-body">
-        <h2><${Icon} name="git" />Source <${Status} status=${app.status === 'archived' ? (run?.status ?? 'ready') : app.status} /></h2>
+        <h2><${Icon} name="git" />Source <${Status}
+          status=${app.status === 'archived' ? (run?.status ?? 'ready') : app.status} /></h2>
         ${run && html`<${Timeline} run=${run} />`}
-        <div class="way-foot"><${IngestionActions} app=${app} /><a href=${appUrl(app.id, 'source')}>All readings</a></div>
+        <div class="way-foot"><${IngestionActions} app=${app} /><a
+          href=${appUrl(app.id, 'source')}>All readings</a></div>
       </li>
       <li class="panel panel-body">
-        <h2><${Icon} name="box" />Image ${build && html`<${Status} status=${build.status === 'running' ? 'building' : build.status} />`}</h2>
+        <h2><${Icon} name="box" />Image ${
+          build &&
+          html`<${Status}
+          status=${build.status === 'running' ? 'building' : build.status} />`
+        }</h2>
         ${
           build === null
             ? html`<p class="dim">Built when the source has been read.</p>`
             : html`<p><span class="mono">${build.image ?? shortCommit(build.commit)}</span></p>`
         }
         ${build?.waitingFor && html`<p class="waiting-for"><${Icon} name="warn" />${build.waitingFor}</p>`}
-        <p class="way-foot"><a href=${appUrl(app.id, 'builds')}>${build === null ? 'Builds' : 'Builds and logs'}</a></p>
+        <p class="way-foot"><a href=${appUrl(app.id, 'builds')}>${build === null ? 'Builds' : 'Builds and logs'}
+          </a></p>
       </li>
       <li class="panel panel-body">
-        <h2><${Icon} name="play" />Launches ${running > 0 && html`<${Status} status="running" word=${`${running} now`} />`}</h2>
-        <p class="dim">${running > 0 ? 'Each in a sandbox, behind an address of its own.' : app.release === null ? 'Possible once there is an image.' : 'None at present.'}</p>
+        <h2><${Icon} name="play" />Launches ${
+          running > 0 &&
+          html`<${Status} status="running"
+          word=${`${running} now`} />`
+        }</h2>
+        <p class="dim">
+          ${running > 0 && 'Each in a sandbox, behind an address of its own.'}
+          ${running === 0 && (app.release === null ? 'Possible once there is an image.' : 'None at present.')}
+          </p>
         <p class="way-foot"><a href=${appUrl(app.id, 'launches')}>All launches</a></p>
       </li>
     </ol>
@@ -98,14 +118,25 @@ function Way({ app, running }) {
 
 /** @param {{ app: App }} props */
 function Pictures({ app }) {
-  const pictures = app.previews.filter(({ kind }) => kind === 'image' || kind === 'gif' || kind === 'video');
-  if (pictures.length === 0) return null;
+  const [unfit, setUnfit] = useState(/** @type {string[]} */ ([]));
+  const shown = app.previews.filter(
+    ({ kind, url }) => ['image', 'gif', 'video'].includes(kind) && !unfit.includes(url),
+  );
+  if (shown.length === 0) return null;
+  const drop = (/** @type {string} */ url) => setUnfit(before => [...before, url]);
   return html`
     <ul class="pictures" role="list" aria-label="Pictures of the app">
-      ${pictures.map(
+      ${shown.map(
         ({ kind, title, url }) => html`
           <li key=${url}>
-            ${kind === 'video' ? html`<video src=${url} controls preload="metadata" aria-label=${title ?? 'Film of the app'}></video>` : html`<img src=${url} alt=${title ?? ''} loading="lazy" />`}
+            ${
+              kind === 'video'
+                ? html`<video src=${url} controls preload="metadata" aria-label=${title ?? 'Film of the app'}></video>`
+                : html`
+                  <img src=${url} alt=${title ?? ''} onError=${() => drop(url)}
+                    onLoad=${(/** @type {Event} */ event) => isTooSmall(event) && drop(url)} />
+                `
+            }
             ${title && html`<p class="dim">${title}</p>`}
           </li>
         `,

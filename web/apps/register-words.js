@@ -1,12 +1,18 @@
 /** The fields of an app: their labels and hints, and what can be guessed from the address of its repository. */
 
-/** @typedef {Record<'repoUrl' | 'id' | 'name' | 'description' | 'tags' | 'ref' | 'dockerfilePath' | 'homepage' | 'owner', string>} Form */
+/**
+ * @typedef {'repoUrl' | 'id' | 'name' | 'description' | 'tags' | 'ref' | 'dockerfilePath' | 'homepage' | 'owner'} Name
+ * @typedef {Record<Name, string>} Form
+ */
 /** @typedef {{ label: string, hint?: string, required?: boolean, right?: string }} Words */
 
 const idRule = 'must have 3 to 64 lower-case letters, digits and dashes, and begin with a letter';
 const tagRule = 'must be pairs like team:alpha, with a lower-case key';
 
-/** `right` says what would be right where the server only names a pattern. @type {Readonly<Record<keyof Form, Words>>} */
+/**
+ * `right` says what would be right where the server only names a pattern.
+ * @type {Readonly<Record<keyof Form, Words>>}
+ */
 export const words = {
   repoUrl: {
     label: 'Git repository',
@@ -59,7 +65,10 @@ export const nameFrom = repoUrl => {
   return words === '' ? '' : `${words[0]?.toUpperCase()}${words.slice(1)}`;
 };
 
-/** Pairs as the API takes them. What is no pair is passed on as it is, for the server to say so. @param {string} text */
+/**
+ * Pairs as the API takes them. What is no pair is passed on as it is, for the server to say so.
+ * @param {string} text
+ */
 export const readTags = text =>
   [...text.matchAll(/([^\s:",]+):"([^"]*)"|[^\s,]+/gu)].map(([piece, quotedKey, quoted]) => {
     if (quotedKey !== undefined) return { key: quotedKey, value: quoted ?? '' };

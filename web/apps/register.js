@@ -57,7 +57,8 @@ export function RegisterDialog({ onClose }) {
   };
   const errors = errorsOf(register.problem);
   const field = (/** @type {keyof Form} */ name, more = {}) => html`
-    <${Field} name=${name} ...${words[name]} value=${form[name]} onInput=${set(name)} error=${errors[name]} ...${more} />
+    <${Field} name=${name} ...${words[name]} value=${form[name]} onInput=${set(name)} error=${errors[name]}
+      ...${more} />
   `;
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();

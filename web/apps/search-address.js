@@ -34,5 +34,9 @@ export function queryOf({ q, tags, status, owner, sort }) {
 export const presentSearch = () =>
   searchOf(place.get().path === '/' ? place.get().query : new URLSearchParams());
 
-/** Goes to the present search with some of it changed. @param {Partial<Search>} changes @param {{ replace?: boolean }} [options] */
+/**
+ * Goes to the present search with some of it changed.
+ * @param {Partial<Search>} changes
+ * @param {{ replace?: boolean }} [options]
+ */
 export const searchFor = (changes, options) => go(`/${queryOf({ ...presentSearch(), ...changes })}`, options);

@@ -120,7 +120,11 @@ function Options({ list, onAccept }) {
             onPointerDown=${(/** @type {Event} */ event) => event.preventDefault()}
             onClick=${() => onAccept(item)}
           >
-            <span><${Label} label=${item.label} word=${list.word} />${item.type === 'key' && html`<span class="dim">:…</span>`}</span>
+            <span><${Label} label=${item.label} word=${list.word} />${
+              item.type === 'key' &&
+              html`<span
+              class="dim">:…</span>`
+            }</span>
             <span class="dim">${countOf(item.count, 'app')}</span>
           </li>
         `,
@@ -268,7 +272,12 @@ function useAddress(input, setText) {
   }, []);
   return {
     typed,
-    /** Suggestions tell which tags there are: one of them is searched for as soon as it is typed in full. @param {string} text @param {number} at @param {Suggestion[]} found */
+    /**
+     * Suggestions tell which tags there are: one of them is searched for as soon as it is typed in full.
+     * @param {string} text
+     * @param {number} at
+     * @param {Suggestion[]} found
+     */
     known(text, at, found) {
       for (const { type, value } of found) if (type === 'pair') whole.current.add(value);
       if (whole.current.has(wordAt(text, at).before.toLowerCase())) typed(text, at);

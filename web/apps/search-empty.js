@@ -11,13 +11,18 @@ export function EmptyHub({ onRegister }) {
   return html`
     <section class="empty" aria-labelledby="empty-title">
       <h1 id="empty-title" tabindex="-1">Nothing here yet</h1>
-      <p class="lead">Give AppHub the address of a Git repository with a Dockerfile. It does the rest, and you can watch.</p>
+      <p
+        class="lead">Give AppHub the address of a Git repository with a Dockerfile. It does the rest, and you can watch.</p>
       <ol class="how">
-        <li><${Icon} name="git" /><div><h2>Read</h2><p>The repository is cloned; its name, tags, pictures and Dockerfile are found.</p></div></li>
-        <li><${Icon} name="box" /><div><h2>Build</h2><p>Docker builds an image of the newest commit. Its log is there line by line.</p></div></li>
-        <li><${Icon} name="play" /><div><h2>Run</h2><p>One key starts it in a sandbox, and you use it here in the page.</p></div></li>
+        <li><${Icon} name="git" /><div><h2>Read</h2>
+          <p>The repository is cloned; its name, tags, pictures and Dockerfile are found.</p></div></li>
+        <li><${Icon} name="box" /><div><h2>Build</h2>
+          <p>Docker builds an image of the newest commit. Its log is there line by line.</p></div></li>
+        <li><${Icon} name="play" /><div><h2>Run</h2>
+          <p>One key starts it in a sandbox, and you use it here in the page.</p></div></li>
       </ol>
-      <p><button type="button" class="primary large" onClick=${onRegister}><${Icon} name="plus" />Add the first app</button></p>
+      <p><button type="button" class="primary large" onClick=${onRegister}><${Icon}
+        name="plus" />Add the first app</button></p>
       <p class="dim">From a terminal: <code>apphub apps add https://example.org/team/app.git</code></p>
     </section>
   `;
@@ -42,10 +47,16 @@ export function NothingFound({ search }) {
     <div class="empty small">
       <h2>No app fits all of this</h2>
       <ul class="ways">
-        ${words !== '' && html`<li>Every word must begin a word of the name, a tag or the description. Try fewer or shorter ones than “${words}”.</li>`}
+        ${
+          words !== '' &&
+          html`
+          <li>Every word must begin a word of the name, a tag or the description. Try fewer or shorter ones.</li>
+          `
+        }
         ${filters.map(
           ({ name, drop }) =>
-            html`<li key=${name}><button type="button" class="link" onClick=${drop}>Search without <b>${name}</b></button></li>`,
+            html`<li key=${name}><button type="button" class="link" onClick=${drop}>Search without <b>${name}
+              </b></button></li>`,
         )}
         <li>Archived apps are only found with the status “archived”.</li>
         <li><button type="button" class="link" onClick=${() => searchFor(everything)}>Show all apps</button></li>

@@ -1,6 +1,9 @@
 /** Keys among cards: left and right as one reads, up and down as they lie on the screen, Home and End to the edges. */
 
-/** For onKeyDown of the list. Tab goes through everything; these only from card to card. @param {KeyboardEvent} event */
+/**
+ * For onKeyDown of the list. Tab goes through everything; these only from card to card.
+ * @param {KeyboardEvent} event
+ */
 export function moveAmongCards(event) {
   const { target, currentTarget, key } = event;
   if (!(target instanceof HTMLElement) || !(currentTarget instanceof HTMLElement)) return;
@@ -24,7 +27,11 @@ function nextOf(key, links, at) {
   return undefined;
 }
 
-/** Of the cards in other rows, nearest first, the first in the same column. @param {HTMLElement[]} links @param {HTMLElement | undefined} from */
+/**
+ * Of the cards in other rows, nearest first, the first in the same column.
+ * @param {HTMLElement[]} links
+ * @param {HTMLElement | undefined} from
+ */
 function nearest(links, from) {
   const boxOf = (/** @type {Element | undefined} */ link) =>
     link?.closest('li')?.getBoundingClientRect() ?? new DOMRect();

@@ -11,7 +11,12 @@ export function wordAt(text, caret) {
   return { from: caret - before.length, to: caret + behind.length, before };
 }
 
-/** The text with the word at the caret replaced, and where the caret goes. @param {string} text @param {number} caret @param {string} value */
+/**
+ * The text with the word at the caret replaced, and where the caret goes.
+ * @param {string} text
+ * @param {number} caret
+ * @param {string} value
+ */
 export function complete(text, caret, value) {
   const { from, to } = wordAt(text, caret);
   const rest = text.slice(to);

@@ -7,6 +7,7 @@ import { useLive } from '../lib/live.js';
 import { usePlace } from '../lib/router.js';
 import { useTitle } from '../lib/use.js';
 import { ProblemBox } from '../parts/problem.js';
+import { calmly } from './calmly.js';
 import { Card } from './card.js';
 import { Chips, Facets, Sort } from './facets.js';
 import { queryOf, searchFor, searchOf } from './search-address.js';
@@ -33,9 +34,10 @@ export function SearchPage({ onRegister }) {
   const { query } = usePlace();
   const search = searchOf(query);
   const key = queryOf(search);
-  const shown = useRef({ key, count: pageSize });
-  if (shown.current.key !== key) shown.current = { key, count: known.get(key)?.data.length ?? pageSize };
-  useTitle(search.q === '' ? '' : search.q);
+  const fresh = { key, count: known.get(key)?.data.length ?? pageSize, isSeen: false };
+  const shown = useRef(fresh);
+  if (shown.current.key !== key) shown.current = fresh;
+  useTitle(search.q);
 
   const live = useLive(key, {
     first: known.get(key),
@@ -43,8 +45,10 @@ export function SearchPage({ onRegister }) {
     isAbout: () => true,
     load: async options => {
       const page = await loadShown(key, Math.max(pageSize, shown.current.count), options);
-      const before = known.get(key);
+      // Whoever comes back finds the present order; only what is being looked at stays where it is.
+      const before = shown.current.isSeen ? known.get(key) : undefined;
       const merged = before === undefined ? page : { ...page, data: calmly(before.data, page.data) };
+      shown.current.isSeen = true;
       remember(key, merged);
       return merged;
     },
@@ -62,7 +66,7 @@ export function SearchPage({ onRegister }) {
   const isEverything = key === '';
   if (page.data.length === 0 && isEverything) return html`<${EmptyHub} onRegister=${onRegister} />`;
   const more = (/** @type {number} */ count) => {
-    shown.current = { key, count };
+    shown.current = { ...shown.current, count };
     live.reload();
   };
   return html`
@@ -75,7 +79,12 @@ export function SearchPage({ onRegister }) {
         </div>
         <${Chips} search=${search} />
         ${live.error && html`<${ProblemBox} what="This may be old" error=${live.error} onRetry=${live.reload} />`}
-        ${page.data.length === 0 ? html`<${NothingFound} search=${search} />` : html`<${Cards} apps=${page.data} q=${search.q} />`}
+        ${
+          page.data.length === 0
+            ? html`<${NothingFound} search=${search} />`
+            : html`<${Cards} apps=${page.data}
+          q=${search.q} />`
+        }
         <${More} page=${page} onMore=${more} />
       </section>
     </div>
@@ -112,7 +121,10 @@ function Cards({ apps, q }) {
   `;
 }
 
-/** Shows the next page and puts the focus on its first card. @param {{ page: AppPage, onMore: (count: number) => void }} props */
+/**
+ * Shows the next page and puts the focus on its first card.
+ * @param {{ page: AppPage, onMore: (count: number) => void }} props
+ */
 function More({ page, onMore }) {
   const count = page.data.length;
   const [from, setFrom] = useState(-1);
@@ -132,10 +144,15 @@ function More({ page, onMore }) {
     setFrom(count);
     onMore(Math.min(shownMax, count + pageSize));
   };
-  return html`<p class="more"><button type="button" aria-disabled=${isLoading} onClick=${ask}>${isLoading ? 'Loading…' : 'Show more'}</button></p>`;
+  return html`<p class="more"><button type="button" aria-disabled=${isLoading} onClick=${ask}>
+    ${isLoading ? 'Loading…' : 'Show more'}</button></p>`;
 }
 
-/** Says how many there are when the search has changed, not whenever an app somewhere changes. @param {string} key @param {AppPage | undefined} page */
+/**
+ * Says how many there are when the search has changed, not whenever an app somewhere changes.
+ * @param {string} key
+ * @param {AppPage | undefined} page
+ */
 function useSpokenCount(key, page) {
   const saidFor = useRef(/** @type {string | undefined} */ (undefined));
   useEffect(() => {
@@ -158,7 +175,10 @@ function Skeleton() {
 
 /**
  * As many apps as are shown, in as few questions as that takes.
- * @param {string} key @param {number} count @param {{ after?: string | undefined, signal: AbortSignal }} options @returns {Promise<AppPage>}
+ * @param {string} key
+ * @param {number} count
+ * @param {{ after?: string | undefined, signal: AbortSignal }} options
+ * @returns {Promise<AppPage>}
  */
 async function loadShown(key, count, options) {
   const query = new URLSearchParams(key);
@@ -174,16 +194,6 @@ async function loadShown(key, count, options) {
         : { data: [...page.data, ...next.data], meta: { ...page.meta, nextCursor: next.meta.nextCursor } };
   }
   return page;
-}
-
-/** The new list without moving what is on the screen: cards stay in their order, new ones come in where they belong. @param {App[]} before @param {App[]} now */
-function calmly(before, now) {
-  const byId = new Map(now.map(app => [app.id, app]));
-  const stay = before.flatMap(({ id }) => byId.get(id) ?? []);
-  const wasThere = new Set(stay.map(({ id }) => id));
-  for (const [at, app] of now.entries())
-    if (!wasThere.has(app.id)) stay.splice(Math.min(at, stay.length), 0, app);
-  return stay;
 }
 
 /** @param {string} key @param {AppPage} page */

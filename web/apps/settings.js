@@ -61,7 +61,8 @@ function Edit({ app }) {
       ${save.problem && errors.size === 0 && html`<${ProblemBox} what="It was not saved" error=${save.problem} />`}
       ${names.map(
         name => html`
-          <${Field} key=${name} name=${name} ...${words[name]} multiline=${name === 'description'} value=${changes[name] ?? app[name] ?? ''}
+          <${Field} key=${name} name=${name} ...${words[name]} multiline=${name === 'description'}
+            value=${changes[name] ?? app[name] ?? ''}
             error=${errors.get(name)} onInput=${(/** @type {string} */ value) => setChanges({ ...changes, [name]: value })} />
         `,
       )}
@@ -86,12 +87,15 @@ function Archive({ app }) {
   return html`
     <section class="panel panel-body">
       <h2>Archive</h2>
-      <p class="dim">It is no longer shown, built or launched. Its launches stop. Its history stays, and it can be brought back.</p>
-      <p><button type="button" class="danger" aria-haspopup="dialog" onClick=${() => setAsking(true)}>Archive…</button></p>
+      <p
+        class="dim">It is no longer shown, built or launched, and its launches stop. It can be brought back.</p>
+      <p><button type="button" class="danger" aria-haspopup="dialog"
+        onClick=${() => setAsking(true)}>Archive…</button></p>
       ${
         isAsking &&
         html`
-        <${Confirm} title=${`Archive ${app.name}?`} verb="Archive it" isBusy=${archive.isBusy} onYes=${() => archive.run()} onClose=${() => setAsking(false)}>
+        <${Confirm} title=${`Archive ${app.name}?`} verb="Archive it" isBusy=${archive.isBusy}
+          onYes=${() => archive.run()} onClose=${() => setAsking(false)}>
           <p>What runs of it stops now. Its history stays, and you can bring it back under the same id.</p>
           ${archive.problem && html`<${ProblemBox} error=${archive.problem} />`}
         <//>

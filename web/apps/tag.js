@@ -36,13 +36,17 @@ export function Tags({ app }) {
         ${app.tags.map(
           tag => html`
             <li key=${tagText(tag)} class=${tag.source.startsWith('auto') ? 'found' : ''}>
-              <a class="button chip" href=${`/?q=${encodeURIComponent(tagText(tag))}`} title=${sourceWord(tag.source)}>
-                <span><span class="key">${tag.key}</span>:${tag.value}</span><span class="unseen">, ${sourceWord(tag.source)}</span>
+              <a class="button chip" href=${`/?q=${encodeURIComponent(tagText(tag))}`}
+                title=${sourceWord(tag.source)}>
+                <span><span class="key">${tag.key}</span>:${tag.value}</span><span
+                  class="unseen">, ${sourceWord(tag.source)}</span>
               </a>
               ${
                 isOpen &&
                 !tag.source.startsWith('auto') &&
-                html`<button type="button" class="bare tag-remove" aria-label=${`Remove ${tag.key}:${tag.value}`} onClick=${() => remove.run(tag)}><${Icon} name="close" /></button>`
+                html`<button type="button" class="bare tag-remove"
+                  aria-label=${`Remove ${tag.key}:${tag.value}`} onClick=${() => remove.run(tag)}><${Icon}
+                  name="close" /></button>`
               }
             </li>
           `,
@@ -51,7 +55,8 @@ export function Tags({ app }) {
           isOpen &&
           html`
           <li>
-            <button ref=${opener} type="button" class="chip" aria-expanded=${isAdding ? 'true' : 'false'} onClick=${() => setAdding(!isAdding)}>
+            <button ref=${opener} type="button" class="chip" aria-expanded=${isAdding ? 'true' : 'false'}
+              onClick=${() => setAdding(!isAdding)}>
               <${Icon} name="plus" />Add a tag
             </button>
           </li>
@@ -89,7 +94,8 @@ function AddTag({ path, onDone }) {
   const keys = (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && onDone();
   return html`
     <form class="add-tag" onSubmit=${submit} onKeyDown=${keys} novalidate>
-      <${Field} name="tag" label="Tag" required value=${text} onInput=${setText} hint="A pair, like team:alpha or kind:&quot;web app&quot;"
+      <${Field} name="tag" label="Tag" required value=${text} onInput=${setText}
+        hint="A pair, like team:alpha or kind:&quot;web app&quot;"
         error=${add.problem && sentenceOf(add.problem)} attributes=${{ autofocus: true, ref: focus }} />
       <button aria-disabled=${add.isBusy}>Add</button>
     </form>

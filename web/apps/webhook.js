@@ -21,7 +21,8 @@ export function Webhook({ app }) {
       <p class="dim">New commits are looked for every few minutes. With a webhook your Git host says so at once.</p>
       ${
         hook === undefined
-          ? html`<p><button type="button" class="small" aria-disabled=${show.isBusy} onClick=${() => show.run()}>Show what to enter there</button></p>`
+          ? html`<p><button type="button" class="small" aria-disabled=${show.isBusy}
+            onClick=${() => show.run()}>Show what to enter there</button></p>`
           : html`
           <dl class="pairs">
             <${Entry} name="Address" value=${location.origin + hook.path} />
@@ -46,6 +47,10 @@ function Entry({ name, value }) {
   const canCopy = navigator.clipboard !== undefined;
   return html`
     <dt>${name}</dt>
-    <dd class="mono">${value} ${canCopy && html`<button type="button" class="link" aria-label=${`Copy ${name}`} onClick=${() => void copy()}>Copy</button>`}</dd>
+    <dd class="mono">${value} ${
+      canCopy &&
+      html`<button type="button" class="link" aria-label=${`Copy ${name}`}
+      onClick=${() => void copy()}>Copy</button>`
+    }</dd>
   `;
 }

@@ -15,7 +15,11 @@ const controls = /(?!\t)\p{Cc}/gu;
 
 /** @typedef {{ text: string, classes: string }} Piece */
 
-/** What a terminal would show of a line in the end: a carriage return begins it anew. @param {string} line @returns {Piece[]} */
+/**
+ * What a terminal would show of a line in the end: a carriage return begins it anew.
+ * @param {string} line
+ * @returns {Piece[]}
+ */
 export function piecesOf(line) {
   const shown = line.replace(/\r+$/, '').split('\r').at(-1) ?? '';
   if (!shown.includes(esc)) return [{ text: shown.replace(controls, ''), classes: '' }];

@@ -9,7 +9,10 @@ const askMsMax = 30_000;
 
 /** An answer that says no (RFC 9457), or no answer at all (`offline`). */
 export class Problem extends Error {
-  /** @param {number} status @param {{ code?: string, title?: string, detail?: string, errors?: FieldError[], data?: any }} document */
+  /**
+   * @param {number} status
+   * @param {{ code?: string, title?: string, detail?: string, errors?: FieldError[], data?: any }} document
+   */
   constructor(status, document) {
     super(document.title ?? `The server answered ${status}`);
     this.status = status;

@@ -6,10 +6,18 @@ const retryMsMax = 8_000;
 const tailLines = 1_000;
 
 /**
+ * @typedef {object} Following
+ * @property {boolean} isEndless the text has no offsets; after a break it comes anew, and `onAgain` says so
+ * @property {AbortSignal} signal
+ * @property {(text: string) => void} onText
+ * @property {() => void} onAgain
+ * @property {(text: string) => void} onSay how the following itself goes; '' when it goes well
+ */
+
+/**
  * Resolves when the text has come to its end.
  * @param {string} path
- * @param {{ isEndless: boolean, signal: AbortSignal, onText(text: string): void, onAgain(): void, onSay(text: string): void }} options
- *   `isEndless`: the text has no offsets; after a break it comes anew, and `onAgain` says so
+ * @param {Following} options
  */
 export async function followText(path, { isEndless, signal, onText, onAgain, onSay }) {
   let offset = 0;

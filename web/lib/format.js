@@ -53,7 +53,8 @@ export const shortCommit = commit => commit?.slice(0, 7) ?? '';
 
 /** The same number from 0 to 359 for the same text. @param {string} text */
 export function hueOf(text) {
-  let sum = 7;
-  for (const char of text) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 997;
-  return Math.round((sum * 137.5) % 360);
+  // FNV-1a: texts that differ little get hues that differ much.
+  let hash = 0x811c9dc5;
+  for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  return (hash >>> 8) % 360;
 }

@@ -3,12 +3,10 @@ import htm from 'htm';
 import { h, render as mount } from 'preact';
 
 export {
-  useCallback,
   useEffect,
   useErrorBoundary,
   useId,
   useLayoutEffect,
-  useMemo,
   useRef,
   useState,
 } from 'preact/hooks';

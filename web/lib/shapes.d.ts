@@ -62,7 +62,7 @@ export type App = {
   ingestion: { run: number; attempt: number; cause: string | null } | null;
 };
 
-export type Step = {
+type Step = {
   status: string;
   attempt: number | null;
   message: string | null;

@@ -26,7 +26,12 @@ export function createStore(first) {
   };
 }
 
-/** The store's value in a component, rendered again on each change. @template T @param {Store<T>} store @returns {T} */
+/**
+ * The store's value in a component, rendered again on each change.
+ * @template T
+ * @param {Store<T>} store
+ * @returns {T}
+ */
 export function useStore(store) {
   const [value, setValue] = useState(store.get());
   useEffect(() => {

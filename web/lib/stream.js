@@ -115,7 +115,7 @@ async function lost(wasOpen) {
 }
 
 /** Tries at once, when there is a reason to think that it works again. */
-export function reconnect() {
+function reconnect() {
   if (connection.get() === 'lost') connect();
 }
 

@@ -1,5 +1,5 @@
 /** Small hooks that many parts need. */
-import { useEffect, useLayoutEffect, useRef, useState } from './html.js';
+import { useEffect, useRef, useState } from './html.js';
 
 /** The title of the window while a component is shown. @param {string} title */
 export function useTitle(title) {
@@ -8,7 +8,11 @@ export function useTitle(title) {
   }, [title]);
 }
 
-/** The present time, kept up every so many milliseconds while `isOn`. @param {number} everyMs @param {boolean} [isOn] */
+/**
+ * The present time, kept up every so many milliseconds while `isOn`.
+ * @param {number} everyMs
+ * @param {boolean} [isOn]
+ */
 export function useNow(everyMs, isOn = true) {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
@@ -18,13 +22,6 @@ export function useNow(everyMs, isOn = true) {
     return () => clearInterval(timer);
   }, [everyMs, isOn]);
   return now;
-}
-
-/** Puts the focus on an element once it is there. @param {unknown} [key] put again when it changes */
-export function useFocusOn(key) {
-  const ref = useRef(/** @type {HTMLElement | null} */ (null));
-  useLayoutEffect(() => ref.current?.focus({ preventScroll: true }), [key]);
-  return ref;
 }
 
 /**

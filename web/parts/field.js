@@ -55,7 +55,10 @@ export function Field({
   `;
 }
 
-/** Puts the focus on the first field in a form that is wrong, opening what hides it. @param {HTMLFormElement | null} form */
+/**
+ * Puts the focus on the first field in a form that is wrong, opening what hides it.
+ * @param {HTMLFormElement | null} form
+ */
 export function focusFirstWrong(form) {
   const wrong = form?.querySelector('[aria-invalid="true"]');
   if (!(wrong instanceof HTMLElement)) return;

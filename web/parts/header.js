@@ -13,12 +13,15 @@ export function Header({ search, onRegister, onHelp }) {
       <a class="brand" href="/"><${Logo} /><span>AppHub</span></a>
       ${search}
       <div class="top-actions">
-        <button type="button" class="primary" aria-haspopup="dialog" onClick=${onRegister}><${Icon} name="plus" /><span>Add app</span></button>
+        <button type="button" class="primary" aria-haspopup="dialog" onClick=${onRegister}><${Icon}
+          name="plus" /><span>Add app</span></button>
         <${ThemeButton} />
-        <button type="button" class="bare" aria-haspopup="dialog" title="Keyboard (?)" aria-label="Keyboard help" onClick=${onHelp}>
+        <button type="button" class="bare" aria-haspopup="dialog" title="Keyboard (?)"
+          aria-label="Keyboard help" onClick=${onHelp}>
           <${Icon} name="help" />
         </button>
-        <button type="button" class="bare" title="Sign out" aria-label="Sign out" onClick=${() => signOut()}><${Icon} name="out" /></button>
+        <button type="button" class="bare" title="Sign out" aria-label="Sign out" onClick=${() => signOut()}>
+          <${Icon} name="out" /></button>
       </div>
     </header>
   `;
@@ -30,7 +33,8 @@ function ThemeButton() {
   const present = useStore(theme);
   const label = `Theme: ${present === 'system' ? 'as the system' : present}. Change to ${nextTheme[present]}`;
   return html`
-    <button type="button" class="bare" aria-label=${label} title=${label} onClick=${() => setTheme(nextTheme[present])}>
+    <button type="button" class="bare" aria-label=${label} title=${label}
+      onClick=${() => setTheme(nextTheme[present])}>
       <${Icon} name=${themeIcons[present]} />
     </button>
   `;

@@ -26,7 +26,9 @@ export function HelpDialog({ onClose }) {
           `,
         )}
       </dl>
-      <p class="dim">Search words begin words of the name, the tags and the description; all of them must fit. <code>key:value</code> finds a tag.</p>
+      <p
+        class="dim">Search words begin words of the name, the tags and the description; all of them must fit.
+        ${' '}<code>key:value</code> finds a tag.</p>
     <//>
   `;
 }

@@ -17,7 +17,8 @@ export function Toasts() {
         ({ id, text, tone }) => html`
           <li key=${id} class=${`toast ${tone}`}>
             <${Icon} name=${tone === 'good' ? 'check' : 'warn'} /><span>${text}</span>
-            <button type="button" class="bare" aria-label="Dismiss" onClick=${() => dismiss(id)}><${Icon} name="close" /></button>
+            <button type="button" class="bare" aria-label="Dismiss" onClick=${() => dismiss(id)}><${Icon}
+              name="close" /></button>
           </li>
         `,
       )}

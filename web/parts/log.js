@@ -59,14 +59,23 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
   const save = useAction(() => download(path, name));
   return html`
     <div class="log-view">
-      <pre ref=${box} class="log" tabindex="0" role="region" aria-label=${label} onScroll=${scrolled} data-failed=${failedStep ?? undefined}></pre>
+      <pre ref=${box} class="log" tabindex="0" role="region" aria-label=${label} onScroll=${scrolled}
+        data-failed=${failedStep ?? undefined}></pre>
       <${Marked} box=${box} step=${failedStep} lines=${state.lines} />
       <p class="log-foot">
         <span role="status">${state.says}</span>
-        ${state.dropped > 0 && html`<span>The first ${state.dropped.toLocaleString()} lines are left out here.</span>`}
+        ${
+          state.dropped > 0 &&
+          html`
+          <span>The first ${state.dropped.toLocaleString()} lines are left out here.</span>`
+        }
         ${save.problem && html`<span>${sentenceOf(save.problem)}</span>`}
         <span class="actions end">
-          ${!state.isAtEnd && html`<button type="button" class="small" onClick=${toEnd}><${Icon} name="down" />To the end</button>`}
+          ${
+            !state.isAtEnd &&
+            html`<button type="button" class="small" onClick=${toEnd}><${Icon}
+            name="down" />To the end</button>`
+          }
           <button type="button" class="link" onClick=${() => save.run()}>Download</button>
         </span>
       </p>
@@ -74,7 +83,10 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
   `;
 }
 
-/** Sets the step that failed off from the others. @param {{ box: { current: HTMLElement | null }, step: number | null, lines: number }} props */
+/**
+ * Sets the step that failed off from the others.
+ * @param {{ box: { current: HTMLElement | null }, step: number | null, lines: number }} props
+ */
 function Marked({ box, step, lines }) {
   useEffect(() => {
     for (const line of box.current?.querySelectorAll('.step') ?? []) {
@@ -88,7 +100,9 @@ function Marked({ box, step, lines }) {
 }
 
 /**
- * @param {HTMLElement} pre @param {() => boolean} isFollowing @param {(counts: { dropped: number, lines: number }) => void} onCount
+ * @param {HTMLElement} pre
+ * @param {() => boolean} isFollowing
+ * @param {(counts: { dropped: number, lines: number }) => void} onCount
  */
 function writer(pre, isFollowing, onCount) {
   let waiting = '';
@@ -153,7 +167,11 @@ function lineElement(line) {
   return element;
 }
 
-/** A plain link cannot carry the token, so the bytes are fetched and handed over. @param {string} path @param {string} name */
+/**
+ * A plain link cannot carry the token, so the bytes are fetched and handed over.
+ * @param {string} path
+ * @param {string} name
+ */
 async function download(path, name) {
   const answer = await getStream(path, new AbortController().signal);
   const url = URL.createObjectURL(await answer.blob());

@@ -32,7 +32,11 @@ export function ProblemBox({ error, what, onRetry }) {
         <p><strong>${what ? `${what}: ` : ''}${sentenceOf(error)}.</strong></p>
         ${hint && html`<p>${hint}</p>`}
       </div>
-      ${onRetry && html`<button type="button" class="small" onClick=${onRetry}><${Icon} name="retry" />Try again</button>`}
+      ${
+        onRetry &&
+        html`<button type="button" class="small" onClick=${onRetry}><${Icon}
+        name="retry" />Try again</button>`
+      }
     </div>
   `;
 }

@@ -12,12 +12,14 @@ export function Ago({ at }) {
 /** How long something has been going on. @param {{ since: string }} props */
 export function Elapsed({ since }) {
   const now = useNow(1_000);
-  return html`<span class="elapsed">${durationOf(Math.max(0, Math.floor((now - Date.parse(since)) / 1_000) * 1_000))}</span>`;
+  return html`<span class="elapsed">
+    ${durationOf(Math.max(0, Math.floor((now - Date.parse(since)) / 1_000) * 1_000))}</span>`;
 }
 
 /** How long something will go on. @param {{ until: string }} props */
 export function Remaining({ until }) {
   const now = useNow(1_000);
   const ms = Math.max(0, Date.parse(until) - now);
-  return html`<time datetime=${until} title=${dateTimeOf(until)}>${durationOf(Math.ceil(ms / 1_000) * 1_000)} left</time>`;
+  return html`<time datetime=${until} title=${dateTimeOf(until)}>
+    ${durationOf(Math.ceil(ms / 1_000) * 1_000)} left</time>`;
 }
