@@ -14,10 +14,19 @@ runE2E('the page lives through a restart and shows what happened meanwhile, with
   await hub.start();
   const add = (id: string) =>
     hub.ask('POST', '/apps', { id, name: id, repoUrl: `${gitUrl}/static-site.git` });
+  // Without an engine nothing comes after the request of the first build.
+  const isQuiet = (id: string) =>
+    e2e.eventually(async () => {
+      const [build] = await hub.get<{ status: string }[]>(`/apps/${id}/builds`);
+      assert.equal(build?.status, 'queued');
+    });
   await add('before');
+  await isQuiet('before');
   const browser = await openBrowser(e2e);
   // A server that is down is in the console of the browser; it is what this is about.
   const { page, complaints } = await openPage(browser, { expected: /ERR_|WebSocket|status of 503/ });
+  const sockets: URL[] = [];
+  page.on('websocket', socket => void sockets.push(new URL(socket.url())));
   await signIn(page, hub.url, hub.token);
   await page.evaluate('window.isSamePage = true');
   await page.getByRole('link', { name: 'before' }).waitFor();
@@ -25,11 +34,21 @@ runE2E('the page lives through a restart and shows what happened meanwhile, with
 
   await hub.kill();
   await page.getByText('Connection lost').waitFor();
+  // The page stays away until nothing more happens: only what it missed can tell it.
+  await page.context().setOffline(true);
   await hub.start();
   await add('meanwhile');
+  await isQuiet('meanwhile');
+  assert.equal(await page.evaluate(connectionIs('lost')), true);
+  await page.context().setOffline(false);
   await page.getByRole('link', { name: 'meanwhile' }).waitFor();
   await holds(e2e, page, connectionIs('live'));
   assert.equal(await page.getByText('Connection lost').count(), 0);
+  assert.match(sockets.at(-1)?.searchParams.get('from') ?? '', /^\d+$/, 'the stream goes on where it was');
+  assert.ok(
+    sockets.every(url => !url.href.includes(hub.token)),
+    'the token is in no address',
+  );
   await add('after');
   await page.getByRole('link', { name: 'after' }).waitFor();
   assert.equal(await page.evaluate('window.isSamePage'), true);

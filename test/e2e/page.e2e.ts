@@ -143,6 +143,11 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   assert.equal(await focusedName(page), 'Archive…');
   await press('Enter');
+  await page.getByRole('dialog', { name: 'Archive Node app?' }).waitFor();
+  await press('Enter');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.equal(await focusedName(page), 'Archive…');
+  await press('Enter');
   await tabTo(page, /^Archive it$/);
   await press('Enter');
   await page.getByRole('heading', { name: 'Nothing here yet' }).waitFor();

@@ -8,17 +8,17 @@ import { Icon } from './icon.js';
  */
 export function Dialog({ title, onClose, children, wide = false }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const isGone = useRef(false);
   const titleId = useId();
   useLayoutEffect(() => {
     const dialog = ref.current;
-    const before = document.activeElement;
     dialog?.showModal();
     const first = dialog?.querySelector('[data-first]');
     if (first instanceof HTMLElement) first.focus();
     return () => {
+      isGone.current = true;
+      // Closing gives the focus back to where it was; taking the element away alone would lose it.
       dialog?.close();
-      // The browser gives the focus back only while the element is still there.
-      if (document.activeElement === document.body && before instanceof HTMLElement) before.focus();
     };
   }, []);
   return html`
@@ -32,6 +32,7 @@ export function Dialog({ title, onClose, children, wide = false }) {
         event.preventDefault();
         onClose();
       }}
+      onClose=${() => !isGone.current && onClose()}
       onClick=${(/** @type {MouseEvent} */ event) => event.target === event.currentTarget && onClose()}
     >
       <div class="sheet">

@@ -2,7 +2,7 @@
 import { getJson } from '../lib/api.js';
 import { html, useEffect } from '../lib/html.js';
 import { createStore, useStore } from '../lib/store.js';
-import { onBeat } from '../lib/stream.js';
+import { connection, onBeat } from '../lib/stream.js';
 import { Icon } from './icon.js';
 
 /** @import { Health } from '../lib/shapes.js' */
@@ -27,7 +27,13 @@ export const useDocker = () => useStore(health)?.checks?.docker;
 
 export function HealthNotice() {
   const state = useStore(health);
+  const isLive = useStore(connection) === 'live';
   useEffect(() => onBeat(() => void look()), []);
+  // A server that has come back may stand on other feet.
+  useEffect(() => {
+    lookedAt = -Infinity;
+    if (isLive) void look();
+  }, [isLive]);
   const sentences = sentencesOf(state);
   if (sentences.length === 0) return null;
   return html`
