@@ -1,7 +1,7 @@
 /** Puts the rooms together: what each needs is opened once and handed to it. The only place that knows them all. */
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
@@ -19,8 +19,10 @@ import { openLogStore } from '../platform/log-store.ts';
 import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
 import { type PreviewProxy, previewProxy } from '../platform/preview-proxy.ts';
+import { Problem } from '../platform/problem.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { keepSecret } from '../platform/secret-file.ts';
+import { openServer, refuse } from '../platform/server.ts';
 import { projections } from '../projections/index.ts';
 import { checkpointChannel, project } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
@@ -86,7 +88,7 @@ export async function openRooms(options: RoomsOptions): Promise<Running> {
     if (has('projections')) await openProjections(options, shared, closings);
     if (has('workers')) await openWorkers(options, shared, closings);
     const url =
-      has('commands') || has('read-api') || has('web') ? await openServer(options, shared, closings) : '';
+      has('commands') || has('read-api') || has('web') ? await openDoors(options, shared, closings) : '';
     return { url, close };
   } catch (error) {
     await close();
@@ -158,7 +160,7 @@ type Doors = {
 };
 
 /** One HTTP server for whatever of commands, reads and page is in this process. */
-async function openServer(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<string> {
+async function openDoors(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<string> {
   const { rooms, secrets, log, host } = options;
   const identity = { subject: 'operator', kind: 'operator', scopes: ['*'] } as const;
   const tokens = [knownToken(secrets.operatorToken, identity)];
@@ -166,7 +168,7 @@ async function openServer(options: RoomsOptions, shared: Shared, closings: Closi
   const port = options.port === 0 ? await freePort(host) : options.port;
   const doors: Doors = {};
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
-  const server = createServer((request, response) => {
+  const server = openServer((request, response) => {
     if (doors.previews?.matches(request)) doors.previews.handleRequest(request, response);
     else handler(request, response);
   });
@@ -179,7 +181,7 @@ async function openServer(options: RoomsOptions, shared: Shared, closings: Closi
     if (doors.previews?.matches(request)) doors.previews.handleUpgrade(request, socket, head);
     else if (doors.stream?.handles(request)) doors.stream.handleUpgrade(request, socket, head);
     else if (doors.gateway !== undefined) doors.gateway.handleUpgrade(request, socket, head);
-    else socket.destroy();
+    else refuse(socket, new Problem(404, 'not-found', 'There is no WebSocket at this address'));
   });
   if (!isApart || rooms[0] === 'web') {
     doors.previews = openPreviews(options, shared, tokens);
@@ -203,9 +205,7 @@ async function openServer(options: RoomsOptions, shared: Shared, closings: Closi
   });
   closings.push(() => doors.app?.close());
   closings.push(() => {
-    const drained = drain(server, sockets);
-    doors.stream?.close();
-    return drained;
+    return Promise.all([drain(server, sockets), doors.stream?.close()]);
   });
   const url = `http://${host === '0.0.0.0' || host === '127.0.0.1' ? 'localhost' : host}:${port}`;
   if (!isApart || rooms[0] === 'web') noteUrl(options.dataDir, url, closings);
@@ -255,7 +255,7 @@ async function openApi(
   shared: Shared,
   tokens: readonly KnownToken[],
   closings: Closing[],
-  serverFactory: (serve: Serve) => ReturnType<typeof createServer>,
+  serverFactory: (serve: Serve) => Server,
 ): Promise<FastifyInstance> {
   const { rooms, version, log, databaseUrl = '', redisUrl, previewDomain, secrets } = options;
   const app = await httpServer({ logger: log, tokens, version, serverFactory });

@@ -17,8 +17,11 @@ export type Executed<State> = {
   readonly state: State;
 };
 
-/** `once`: a command whose cause is already recorded in the stream is a repeat, and its first outcome is the answer. */
-export type ExecuteOptions = { readonly once?: boolean };
+/**
+ * `once`: a command whose cause is already recorded in the stream is a repeat, and its first outcome is the answer. `by-key`:
+ * the cause is a key that its sender chose, so what it is used for is noted in the log first, and no other use is let through.
+ */
+export type ExecuteOptions = { readonly once?: boolean | 'by-key' };
 
 /**
  * Decides the command on the stream `${category}-${id}` and appends what comes out at exactly the revision it was decided on.
@@ -35,10 +38,12 @@ export async function execute<State, Command extends Message, Event extends Mess
   options: ExecuteOptions = {},
 ): Promise<Executed<State>> {
   const stream = `${decider.category}-${id}`;
+  const once = options.once ?? false;
+  if (once === 'by-key') await claimKey(store, metadata);
   for (let decision = 1; ; decision += 1) {
     const { events, revision } = await store.load(stream);
     const state = fold(decider, events as readonly unknown[] as Event[]);
-    const repeated = options.once === true ? causedBy(events, metadata) : undefined;
+    const repeated = once === false ? undefined : causedBy(events, metadata);
     if (repeated !== undefined) return { position: repeated.position, changed: false, state };
     const decided = decider.decide(command, state);
     if (decided.length === 0) return { position: events.at(-1)?.position ?? null, changed: false, state };
@@ -56,13 +61,30 @@ export async function execute<State, Command extends Message, Event extends Mess
   }
 }
 
-/** The last event this very request led to. Refuses when the same key was used with other words. */
+/** The last event this very cause led to. */
 function causedBy(events: readonly Recorded[], metadata: Metadata): Recorded | undefined {
-  const found = events.findLast(event => event.metadata.causationId === metadata.causationId);
-  if (found !== undefined && found.metadata.correlationId !== metadata.correlationId) {
-    throw new Refusal('idempotency/mismatch');
+  return events.findLast(event => event.metadata.causationId === metadata.causationId);
+}
+
+/**
+ * Notes in a stream of the key's own what request it stands for: the causation is the key, the correlation the request. Refuses
+ * when it stands for another one. The note's id is the request, so a repeat is taken by the log as the same append.
+ */
+async function claimKey(store: EventStore, metadata: Metadata): Promise<void> {
+  const { causationId: key, correlationId: request } = metadata;
+  const stream = `idempotency-${key}`;
+  try {
+    await appendSurely(
+      store,
+      stream,
+      [{ id: request, type: 'KeyUsed', data: { request }, metadata }],
+      'none',
+    );
+  } catch (error) {
+    if (!(error instanceof WrongRevision)) throw error;
+    const { events } = await store.load(stream);
+    if (events[0]?.metadata.correlationId !== request) throw new Refusal('idempotency/mismatch');
   }
-  return found;
 }
 
 async function appendSurely(

@@ -15,7 +15,7 @@ const keyCharsMax = 255;
 export type Cause = {
   readonly metadata: Metadata;
   /** For execute: whether the cause can come twice. */
-  readonly once: boolean;
+  readonly once: false | 'by-key';
   /** A new aggregate's id; the same again for a repeated request. */
   newId(): string;
 };
@@ -37,10 +37,13 @@ export function causeOf(request: FastifyRequest, clock: Clock): Cause {
   const correlationId = deriveId('request', causationId, request.method, request.url, words);
   return {
     metadata: { actor, correlationId, causationId, time },
-    once: true,
+    once: 'by-key',
     newId: () => deriveId('aggregate', causationId),
   };
 }
+
+/** Of routes that take everything they need from their address. An empty object says the same as nothing. */
+export const NoBody = Type.Optional(Type.Object({}, { additionalProperties: false }));
 
 export const Accepted = Type.Object({
   data: Type.Object({

@@ -63,7 +63,8 @@ export function requireScopes(app: FastifyInstance, tokens: readonly KnownToken[
     const token = tokenOf(request.headers);
     const identity = token === undefined ? anonymous : identify(tokens, token);
     if (identity === undefined || (identity === anonymous && scope !== 'public')) {
-      reply.header('www-authenticate', 'Bearer realm="apphub"');
+      const isWrong = token === undefined ? '' : ', error="invalid_token"';
+      if (scope !== 'public') reply.header('www-authenticate', `Bearer realm="apphub"${isWrong}`);
       const why = token === undefined ? 'This needs a token' : 'Nobody has this token';
       if (scope !== 'public') throw new Problem(401, 'unauthorized', why, { extra: { scope } });
     }

@@ -68,17 +68,18 @@ export function readConfig(env: Env): Config {
     allowLocalRepositories: flag(env, 'APPHUB_ALLOW_LOCAL_REPOSITORIES', false),
     allowInlineMode: flag(env, 'APPHUB_ALLOW_INLINE_MODE', true),
     logDurability: durability(env),
-    operatorToken: secret(env, 'APPHUB_OPERATOR_TOKEN'),
+    operatorToken: token(env, 'APPHUB_OPERATOR_TOKEN'),
     webhookSecret: secret(env, 'APPHUB_WEBHOOK_SECRET'),
     syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
     ingestionsAtOnce: integer(env, 'APPHUB_INGESTIONS_AT_ONCE', 2, 1, 64),
     buildsAtOnce: integer(env, 'APPHUB_BUILDS_AT_ONCE', 1, 1, 64),
     s3: s3(env),
-    logLevel: text(env, 'LOG_LEVEL') ?? 'info',
+    logLevel: level(env),
   };
 }
 
 const secretCharsMin = 16;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 function text(env: Env, name: string): string | undefined {
   const value = env[name]?.trim();
@@ -112,6 +113,19 @@ function secret(env: Env, name: string): string | undefined {
   const given = text(env, name);
   if (given === undefined || given.length >= secretCharsMin) return given;
   throw new ConfigError(`${name} is too short; it needs at least ${secretCharsMin} characters`);
+}
+
+/** It travels in a header field and as the name of a WebSocket's subprotocol (RFC 6455 4.1), so few characters can be in it. */
+function token(env: Env, name: string): string | undefined {
+  const given = secret(env, name);
+  if (given === undefined || /^[A-Za-z0-9._~+-]+$/.test(given)) return given;
+  throw new ConfigError(`${name} may hold letters, digits and . _ ~ + - only`);
+}
+
+function level(env: Env): string {
+  const given = text(env, 'LOG_LEVEL')?.toLowerCase() ?? 'info';
+  if (logLevels.includes(given)) return given;
+  throw new ConfigError(`LOG_LEVEL is "${given}"; it must be one of ${logLevels.join(', ')}`);
 }
 
 function durability(env: Env): Config['logDurability'] {

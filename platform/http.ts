@@ -3,15 +3,25 @@ import { randomUUID } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import Ajv from 'ajv';
 import addFormats from 'ajv-formats';
-import Fastify, { type FastifyInstance, type FastifyServerFactory, type FastifyServerOptions } from 'fastify';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerFactory,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify';
 import { Refusal } from '../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../eventstore/store.ts';
 import { type KnownToken, requireScopes } from './auth.ts';
-import { type FieldError, invalid, Problem } from './problem.ts';
-import { refusalCodes } from './problem-codes.ts';
+import { describeEdge } from './openapi.ts';
+import { invalid, Problem } from './problem.ts';
+import { edgeCodes, refusalCodes } from './problem-codes.ts';
+import { type KnownRoutes, knowRoutes } from './routes.ts';
+import { answerBroken } from './server.ts';
+import { fieldErrorsOf, unusableText, type Violation } from './violation.ts';
 
 const bodyBytesMax = 1 << 20;
-const requestMsMax = 30_000;
 const urlCharsMax = 16 * 1_024;
 
 export type HttpOptions = {
@@ -26,19 +36,21 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory }),
     bodyLimit: bodyBytesMax,
-    requestTimeout: requestMsMax,
     routerOptions: { maxParamLength: urlCharsMax },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    clientErrorHandler: answerBroken,
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(guards);
+      return sendProblem(error, request as never, reply as never);
+    },
   }) as unknown as FastifyInstance;
-  validateStrictly(app);
-  answerProblems(app);
+  const complete = describeEdge(app);
+  understandOnlyJson(app);
+  guardAnswers(app);
+  answerProblems(app, knowRoutes(app));
   requireScopes(app, options.tokens);
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff');
-    reply.header('referrer-policy', 'same-origin');
-  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -50,39 +62,76 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{ token: [] }],
     },
+    transformObject: document =>
+      complete('openapiObject' in document ? document.openapiObject : document.swaggerObject),
   });
-  return app as unknown as FastifyInstance;
+  return app;
 }
 
 /** Bodies mean exactly what they say; query strings and paths are text, so numbers in them are read as numbers. */
-function validateStrictly(app: FastifyInstance): void {
+function understandOnlyJson(app: FastifyInstance): void {
   const options = { allErrors: true, removeAdditional: false, useDefaults: true, strict: false } as const;
   const exact = addFormats.default(new Ajv.default({ ...options, coerceTypes: false }));
   const textual = addFormats.default(new Ajv.default({ ...options, coerceTypes: 'array' }));
-  app.setValidatorCompiler(({ schema, httpPart }) =>
-    (httpPart === 'body' ? exact : textual).compile(schema as object),
-  );
+  app.removeContentTypeParser('text/plain');
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    if (httpPart !== 'body') return textual.compile(schema as object);
+    const check = exact.compile(schema as object);
+    // A request without a body has null for one.
+    const isOptional = '~optional' in (schema as object);
+    return body => {
+      const isFine = (isOptional && body === null) || check(body);
+      return isFine ? { value: body } : { error: check.errors as never };
+    };
+  });
+  // After the schema, which has seen to it that the body is not deep.
+  app.addHook('preHandler', async ({ body }) => {
+    const unusable = Buffer.isBuffer(body) ? undefined : unusableText(body);
+    if (unusable !== undefined) throw invalid([unusable]);
+  });
 }
 
-function answerProblems(app: FastifyInstance): void {
-  app.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error);
-    if (problem.status >= 500) request.log.error({ err: error, url: request.url }, problem.message);
-    if (problem.status === 503) reply.header('retry-after', '1');
-    return reply
-      .code(problem.status)
-      .type('application/problem+json')
-      .serializer(JSON.stringify)
-      .send({ ...problem.toDocument(), instance: `urn:apphub:request:${request.id}` } as never);
+/**
+ * What an answer may do in a browser that is made to show it: nothing. A route that shows something says so itself.
+ * There is no Access-Control-Allow-Origin anywhere: pages of other origins cannot read an answer.
+ */
+const guards = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'same-origin',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'cache-control': 'no-store',
+} as const;
+
+function guardAnswers(app: FastifyInstance): void {
+  app.addHook('onSend', async (_request, reply) => {
+    for (const [name, value] of Object.entries(guards)) if (!reply.hasHeader(name)) reply.header(name, value);
   });
+}
+
+function answerProblems(app: FastifyInstance, routes: KnownRoutes): void {
+  app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request, reply) => {
-    const problem = new Problem(
-      404,
-      'not-found',
-      `There is no ${request.method} ${request.url.split('?')[0]}`,
-    );
-    return reply.code(404).type('application/problem+json').send(problem.toDocument());
+    const [path = '/'] = request.url.split('?');
+    const methods = routes.methodsOf(path);
+    if (methods.length === 0) throw new Problem(404, 'not-found', `There is no ${request.method} ${path}`);
+    reply.header('allow', methods.join(', '));
+    throw new Problem(405, 'method-not-allowed', `There is no ${request.method} ${path}`, {
+      detail: `Here is ${methods.join(', ')}.`,
+    });
   });
+}
+
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply) {
+  const problem = problemOf(error);
+  if (problem.status >= 500) request.log.error({ err: error, url: request.url }, problem.message);
+  if (problem.status === 503) reply.header('retry-after', '1');
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send({ ...problem.toDocument(), instance: `urn:apphub:request:${request.id}` } as never);
 }
 
 type AnyError = Error & {
@@ -91,7 +140,6 @@ type AnyError = Error & {
   validation?: Violation[];
   validationContext?: string;
 };
-type Violation = { instancePath: string; message?: string; keyword: string; params: Record<string, unknown> };
 
 function problemOf(thrown: unknown): Problem {
   const error = thrown as AnyError;
@@ -101,23 +149,29 @@ function problemOf(thrown: unknown): Problem {
   }
   if (error instanceof WrongRevision) return new Problem(409, 'busy', 'Somebody else wrote first; try again');
   if (error instanceof LogUnavailable) return new Problem(503, 'unavailable', error.message);
-  if (Array.isArray(error.validation)) return invalid(error.validation.map(fieldErrorOf));
-  const { statusCode } = error;
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    const code = statusCode === 413 ? 'too-large' : statusCode === 415 ? 'unsupported-media-type' : 'invalid';
-    return new Problem(statusCode, code, error.message);
+  if (Array.isArray(error.validation)) {
+    return invalid(fieldErrorsOf(error.validation, error.validationContext ?? 'request'));
   }
+  const { statusCode } = error;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return ofFramework(error, statusCode);
   return new Problem(500, 'internal', 'Something broke on our side');
 }
 
-function fieldErrorOf({ instancePath, message, keyword, params }: Violation): FieldError {
-  const missing = keyword === 'required' ? String(params.missingProperty) : undefined;
-  const unknown = keyword === 'additionalProperties' ? String(params.additionalProperty) : undefined;
-  const field = [instancePath.slice(1).replaceAll('/', '.'), missing ?? unknown]
-    .filter(part => part !== undefined && part !== '')
-    .join('.');
-  if (missing !== undefined) return { field, message: 'is required' };
-  if (unknown !== undefined) return { field, message: 'is not a known field' };
-  if (keyword === 'enum') return { field, message: `must be one of ${JSON.stringify(params.allowedValues)}` };
-  return { field, message: message ?? 'is not valid' };
+/** What Fastify itself refuses, before a route has seen it. */
+function ofFramework({ code, message }: AnyError, status: number): Problem {
+  const known = { 413: 'too-large', 414: 'too-large', 415: 'unsupported-media-type' }[status];
+  if (known !== undefined) {
+    const { title = message, advice } = edgeCodes[known] ?? {};
+    return new Problem(status, known, title, advice === undefined ? {} : { detail: advice });
+  }
+  const isUrl = code === 'FST_ERR_BAD_URL';
+  if (isUrl) return invalid([{ field: 'url', message: 'must be text in UTF-8, percent-encoded (RFC 3986)' }]);
+  const isEmpty = code === 'FST_ERR_CTP_EMPTY_JSON_BODY';
+  return invalid([
+    {
+      field: 'body',
+      message: isEmpty ? 'is empty: send JSON, or no Content-Type' : `must be JSON (${message})`,
+    },
+  ]);
 }

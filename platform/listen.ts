@@ -21,14 +21,26 @@ export async function listenTo(
     });
     next.on('notification', onHeard);
     client = next;
-    await next.connect();
-    await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+    try {
+      await next.connect();
+      await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+    } catch (error) {
+      // Nobody would be heard on it. Its end is what makes the next one be tried.
+      void next.end().catch(() => undefined);
+      throw error;
+    }
     onHeard();
   };
-  await connect();
-  return async () => {
+  const close = async (): Promise<void> => {
     isClosed = true;
     clearTimeout(timer);
     await client?.end().catch(() => undefined);
   };
+  try {
+    await connect();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return close;
 }

@@ -48,12 +48,37 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     title: 'The token lacks a scope',
     advice: 'Use a token with the scope that `scope` names.',
   },
+  'foreign-origin': {
+    status: 403,
+    title: 'A page of another origin asked',
+    advice: 'Open the page at the address of the platform itself; a proxy before it has to pass `Host` on.',
+  },
   busy: { status: 409, title: 'Somebody else wrote first', advice: 'Send the same request again.' },
-  'too-large': { status: 413, title: 'The body is too large', advice: 'Send less: at most 1 MiB.' },
+  'method-not-allowed': {
+    status: 405,
+    title: 'The address is known, but not with this method',
+    advice: 'Use one of the methods that the field `Allow` names.',
+  },
+  'too-slow': {
+    status: 408,
+    title: 'The request came too slowly',
+    advice: 'Send the same request again; the whole of it has to arrive within 30 s.',
+  },
+  'too-large': {
+    status: 413,
+    title: 'The body is too large, or (431) the address and the header fields are',
+    advice: 'Send less: a body of at most 1 MiB, 64 KiB before it.',
+  },
   'unsupported-media-type': {
     status: 415,
     title: 'The body is of a type that is not understood',
     advice: 'Send JSON with `Content-Type: application/json`.',
+  },
+  'upgrade-required': {
+    status: 426,
+    title: 'This is a WebSocket',
+    advice:
+      'Connect to it as one, `ws://…/stream`, with the token as a bearer or the subprotocol `bearer.<token>`.',
   },
   internal: {
     status: 500,

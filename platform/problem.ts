@@ -2,7 +2,7 @@
 
 export type FieldError = { readonly field: string; readonly message: string };
 
-/** What an error tells its caller. `extra` is shown as members of the problem document beside the standard ones. */
+/** What an error tells its caller. `extra` is shown beside the standard members, which it cannot replace. */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
@@ -27,13 +27,13 @@ export class Problem extends Error {
   /** The document as it is sent, with media type application/problem+json. */
   toDocument(): Record<string, unknown> {
     return {
+      ...this.extra,
       type: `urn:apphub:problem:${this.code}`,
       title: this.message,
       status: this.status,
       code: this.code,
       ...(this.detail === undefined ? {} : { detail: this.detail }),
       ...(this.errors === undefined ? {} : { errors: this.errors }),
-      ...this.extra,
     };
   }
 }

@@ -3,6 +3,7 @@
  * table, so a projection declares its columns once, in createTables.
  */
 import type { Knex } from 'knex';
+import { clean } from '../domain/apps/words.ts';
 import type { Step } from './merge.ts';
 import type { Projection, Row } from './projection.ts';
 
@@ -32,6 +33,16 @@ function byColumns(rows: readonly Row[]): Iterable<readonly Row[]> {
   return Map.groupBy(rows, row => Object.keys(row).sort().join()).values();
 }
 
+/** What JSON may say and a text of PostgreSQL cannot hold: NUL, and a half of a surrogate pair. */
+const unusable = /\\u(?:0000|[dD][89abAB])/;
+
+/** Rows as JSON. The log may hold such text, and no event may be able to stop the projections. */
+function jsonOf(rows: readonly Row[]): string {
+  const json = JSON.stringify(rows);
+  if (!unusable.test(json)) return json;
+  return JSON.stringify(rows, (_key, value) => (typeof value === 'string' ? clean(value) : value));
+}
+
 const columnsOf = (rows: readonly Row[]) => Object.keys(rows[0] ?? {}).sort();
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const source = (table: string) => `json_populate_recordset(null::${quoted(table)}, ?::json)`;
@@ -51,7 +62,7 @@ async function upsert(
   await tx.raw(
     `insert into ${quoted(table)} as t (${list}) select ${list} from ${source(table)}
      on conflict (${keys.map(quoted).join(', ')}) do ${conflict}`,
-    [JSON.stringify(rows)],
+    [jsonOf(rows)],
   );
 }
 
@@ -61,13 +72,13 @@ async function update(tx: Knex, table: string, keys: readonly string[], rows: re
   const joins = keys.map(column => `t.${quoted(column)} = v.${quoted(column)}`);
   await tx.raw(
     `update ${quoted(table)} as t set ${sets.join(', ')} from ${source(table)} as v where ${joins.join(' and ')}`,
-    [JSON.stringify(rows)],
+    [jsonOf(rows)],
   );
 }
 
 async function remove(tx: Knex, table: string, rows: readonly Row[]): Promise<void> {
   const joins = columnsOf(rows).map(column => `t.${quoted(column)} = v.${quoted(column)}`);
   await tx.raw(`delete from ${quoted(table)} as t using ${source(table)} as v where ${joins.join(' and ')}`, [
-    JSON.stringify(rows),
+    jsonOf(rows),
   ]);
 }

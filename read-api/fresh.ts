@@ -23,7 +23,7 @@ export const After = {
 };
 
 export type Freshness = {
-  /** Resolves when the tables have reached the position; rejects with Problem `behind` (503) after 2 s. */
+  /** Resolves when the tables have reached the position; rejects with Problem `behind` (503), which says how far they are, after 2 s. */
   waitFor(position: bigint): Promise<void>;
   /** For preHandler. */
   check(request: FastifyRequest): Promise<void>;
@@ -108,6 +108,10 @@ export async function openFreshness(sql: Knex, listen: Listen): Promise<Freshnes
 
 function behind(wanted: bigint, reached: bigint | null): Problem {
   return new Problem(503, 'behind', 'The tables have not reached this position yet; ask again', {
-    extra: { after: wanted.toString(), reached: (reached ?? 0n).toString() },
+    extra: {
+      after: wanted.toString(),
+      reached: (reached ?? 0n).toString(),
+      lag: (wanted - (reached ?? 0n)).toString(),
+    },
   });
 }

@@ -5,11 +5,12 @@ import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
+import { Problem } from '../platform/problem.ts';
 import { buildLogReads, buildReads } from './apps/build.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchLogReads, launchReads } from './apps/launch.ts';
 import { pictureReads } from './apps/picture.ts';
-import { loadApps, repositoryReads } from './apps/repository.ts';
+import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
@@ -34,7 +35,12 @@ export type ReadDeps = {
 export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promise<void> {
   const { sql, fresh } = deps;
   await app.register(
-    searchReads({ sql, loadApps: ids => loadApps(sql, ids), fresh: request => fresh.check(request) }),
+    searchReads({
+      sql,
+      loadApps: ids => loadApps(sql, ids),
+      shape: App,
+      fresh: request => fresh.check(request),
+    }),
   );
   await app.register(repositoryReads(deps));
   await app.register(historyReads(deps));
@@ -87,14 +93,16 @@ const streamDescription: FastifyPluginAsyncTypebox = async app => {
           streams: Type.Optional(Type.String({ description: 'Beginnings of stream names' })),
           from: Type.Optional(Type.String({ description: 'A position, or start; without it, from now' })),
         }),
+        response: {
+          101: Type.Null({
+            description: 'Frames of JSON: event, caughtUp and heartbeat, each with a position',
+          }),
+        },
       },
     },
-    async (_request, reply) =>
-      reply.code(426).header('upgrade', 'websocket').type('application/problem+json').send({
-        type: 'urn:apphub:problem:upgrade-required',
-        title: 'This is a WebSocket',
-        status: 426,
-        code: 'upgrade-required',
-      }),
+    async (_request, reply) => {
+      reply.header('upgrade', 'websocket').header('connection', 'upgrade');
+      throw new Problem(426, 'upgrade-required', 'This is a WebSocket');
+    },
   );
 };

@@ -1,9 +1,7 @@
 /** One page of a table that is read newest first. A page costs its rows, wherever it lies: its place is found by an index. */
 import type { Knex } from 'knex';
-import { cursorOf, placeOf, querySum } from './apps/cursor.ts';
+import { cursorOf, placeOf, querySum, timeValue } from './apps/cursor.ts';
 import { limitOf } from './shapes.ts';
-
-const timePattern = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
 export type PageQuery = { readonly status?: string; readonly cursor?: string; readonly limit?: number };
 export type PageRow = { readonly requested_at: string } & Readonly<Record<string, unknown>>;
@@ -16,7 +14,7 @@ export async function newestFirst<Row extends PageRow>(
 ): Promise<{ rows: Row[]; nextCursor: string | null }> {
   const limit = limitOf(query);
   const sum = querySum([of.table, of.appId, query.status]);
-  const place = query.cursor === undefined ? undefined : placeOf(query.cursor, sum, timePattern);
+  const place = query.cursor === undefined ? undefined : placeOf(query.cursor, sum, timeValue);
   const found = sql(of.table)
     .orderBy([
       { column: 'requested_at', order: 'desc' },

@@ -7,7 +7,7 @@ import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import type { Clock } from '../clock.ts';
 import { execute, stateOf } from '../execute.ts';
-import { Accepted, accepted, type Cause, causeOf } from '../request.ts';
+import { Accepted, accepted, type Cause, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
 const scope = 'apps:write';
@@ -59,6 +59,7 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
           tags: ['builds'],
           summary: 'Build the same commit once more, as a new build',
           params: BuildParams,
+          body: NoBody,
           response: { 202: Accepted },
         },
       },
@@ -83,6 +84,7 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
           tags: ['builds'],
           summary: 'Cancel a build that is queued or running',
           params: BuildParams,
+          body: NoBody,
           response: { 202: Accepted },
         },
       },

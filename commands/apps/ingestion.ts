@@ -5,7 +5,7 @@ import { appIdPattern } from '../../domain/kernel/limits.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import type { Clock } from '../clock.ts';
 import { execute } from '../execute.ts';
-import { Accepted, accepted, causeOf } from '../request.ts';
+import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
 export function ingestionCommands(deps: { store: EventStore; clock: Clock }): FastifyPluginAsyncTypebox {
@@ -18,7 +18,7 @@ export function ingestionCommands(deps: { store: EventStore; clock: Clock }): Fa
         `/apps/:appId/${verb}`,
         {
           config: { scope: 'apps:write' },
-          schema: { tags: ['ingestions'], summary, params, response: { 202: Accepted } },
+          schema: { tags: ['ingestions'], summary, params, body: NoBody, response: { 202: Accepted } },
         },
         async (request, reply) => {
           const { appId } = request.params;

@@ -8,7 +8,7 @@ import type { EventStore } from '../../eventstore/store.ts';
 import { invalid } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { execute, stateOf } from '../execute.ts';
-import { Accepted, accepted, causeOf } from '../request.ts';
+import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
 const scope = 'apps:launch';
@@ -90,6 +90,7 @@ export function launchCommands(deps: { store: EventStore; clock: Clock }): Fasti
           tags: ['launches'],
           summary: 'Stop a launch and remove its container',
           params: Type.Object({ launchId: Type.String({ format: 'uuid' }) }),
+          body: NoBody,
           response: { 202: Accepted },
         },
       },

@@ -2,15 +2,17 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import { checkDockerfilePath } from '../../domain/apps/dockerfile-path.ts';
 import { checkGitRef } from '../../domain/apps/git-ref.ts';
+import { checkOneLine } from '../../domain/apps/one-line.ts';
 import { checkRepoUrl } from '../../domain/apps/repo-url.ts';
 import { type Description, repository } from '../../domain/apps/repository.ts';
+import type { Tag } from '../../domain/apps/tag.ts';
 import * as limits from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { type FieldError, invalid, Problem } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { execute, stateOf } from '../execute.ts';
-import { Accepted, accepted, causeOf } from '../request.ts';
+import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { TagBody } from './tag.ts';
 
 export type RepositoryDeps = { store: EventStore; clock: Clock; allowLocalRepositories: boolean };
@@ -66,7 +68,7 @@ export function repositoryCommands(deps: RepositoryDeps): FastifyPluginAsyncType
       },
       async (request, reply) => {
         const { id: appId, tags = [], ...given } = request.body;
-        refuseUnusable(given, deps);
+        refuseUnusable({ ...given, tags }, deps);
         const { metadata, once } = causeOf(request, clock);
         const { name, repoUrl } = given;
         const data = { appId, at: metadata.time, tags, name, repoUrl, ...withNulls(given) };
@@ -111,6 +113,7 @@ export function repositoryCommands(deps: RepositoryDeps): FastifyPluginAsyncType
           tags: ['apps'],
           summary: 'Archive an app: its launches stop, its history stays',
           params: Params,
+          body: NoBody,
           response: { 202: Accepted },
         },
       },
@@ -126,6 +129,9 @@ export function repositoryCommands(deps: RepositoryDeps): FastifyPluginAsyncType
 }
 
 type Given = {
+  name?: string | undefined;
+  owner?: string | null | undefined;
+  tags?: readonly Tag[];
   repoUrl?: string | undefined;
   ref?: string | null | undefined;
   dockerfilePath?: string | null | undefined;
@@ -138,12 +144,15 @@ function refuseUnusable(given: Given, deps: RepositoryDeps): void {
   const check = (field: string, problem: string | undefined) => {
     if (problem !== undefined) errors.push({ field, message: problem });
   };
-  const { repoUrl, ref, dockerfilePath, homepage } = given;
+  const { name, repoUrl, ref, dockerfilePath, homepage, owner, tags = [] } = given;
+  if (name !== undefined) check('name', checkOneLine(name));
   if (repoUrl !== undefined)
     check('repoUrl', checkRepoUrl(repoUrl, { allowLocal: deps.allowLocalRepositories }));
   if (typeof ref === 'string') check('ref', checkGitRef(ref));
   if (typeof dockerfilePath === 'string') check('dockerfilePath', checkDockerfilePath(dockerfilePath));
   if (typeof homepage === 'string') check('homepage', checkWebUrl(homepage));
+  if (typeof owner === 'string') check('owner', checkOneLine(owner));
+  for (const [at, tag] of tags.entries()) check(`tags.${at}.value`, checkOneLine(tag.value));
   if (errors.length > 0) throw invalid(errors);
 }
 

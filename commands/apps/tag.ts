@@ -1,11 +1,13 @@
 /** Tags given by hand: added and removed one at a time. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import { checkOneLine } from '../../domain/apps/one-line.ts';
 import { repository } from '../../domain/apps/repository.ts';
 import * as limits from '../../domain/kernel/limits.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { invalid } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { execute } from '../execute.ts';
-import { Accepted, accepted, causeOf } from '../request.ts';
+import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 
 const scope = 'apps:write';
 const AppId = Type.String({ pattern: limits.appIdPattern });
@@ -41,6 +43,8 @@ export function tagCommands(deps: { store: EventStore; clock: Clock }): FastifyP
       },
       async (request, reply) => {
         const { appId } = request.params;
+        const unusable = checkOneLine(request.body.value);
+        if (unusable !== undefined) throw invalid([{ field: 'value', message: unusable }]);
         const { metadata, once } = causeOf(request, clock);
         const data = { appId, at: metadata.time, tag: request.body };
         const command = { type: 'TagRepository', data } as const;
@@ -57,6 +61,7 @@ export function tagCommands(deps: { store: EventStore; clock: Clock }): FastifyP
           tags: ['apps'],
           summary: 'Remove a tag the owner gave or somebody added; what the source itself says stays',
           params: Type.Object({ appId: AppId, key: TagBody.properties.key, value: TagBody.properties.value }),
+          body: NoBody,
           response: { 202: Accepted },
         },
       },

@@ -119,7 +119,9 @@ export const repository: Decider<RepositoryState, RepositoryCommand, RepositoryE
         const { tag } = command.data;
         if (state.tags.some(present => sameTag(present, tag))) return [];
         if (state.tags.length >= tagsPerAppMax)
-          throw new Refusal('invalid', { field: 'tags', tagsPerAppMax });
+          throw new Refusal('invalid', {
+            errors: [{ field: 'tags', message: `an app has at most ${tagsPerAppMax} of them` }],
+          });
         return [{ type: 'RepositoryTagged', data: { appId, at, tag } }];
       }
       case 'UntagRepository': {

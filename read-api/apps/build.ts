@@ -1,21 +1,22 @@
 /** Builds, and what they printed. */
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import { After, type Freshness } from '../fresh.ts';
+import { refuseUnknownApp } from '../known-app.ts';
+import { followed, whole } from '../log-text.ts';
 import { whyNoDocker } from '../machine.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
-import { Count, listOf, nullable, oneOf, Paging, Text, Time } from '../shapes.ts';
+import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '../shapes.ts';
 
 const config = { scope: 'apps:read' } as const;
 const tags = ['builds'];
 const table = 'apps_builds';
 const partBytesMax = 1 << 20;
-const lookEveryMs = 500;
+const offsetMax = 2 ** 40;
 
 export const Build = Type.Object({
   id: Text,
@@ -78,6 +79,7 @@ export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
 
   const page = async (query: PageQuery, appId?: string) => {
     const { rows, nextCursor } = await newestFirst<BuildRow>(sql, { table, id: 'build_id', appId }, query);
+    if (rows.length === 0 && appId !== undefined) await refuseUnknownApp(sql, appId);
     const noDocker = await whyNoDocker(sql);
     return { data: rows.map(row => buildOf(row, noDocker)), meta: { nextCursor } };
   };
@@ -137,10 +139,12 @@ export function buildLogReads({ sql, fresh, logs }: BuildDeps): FastifyPluginAsy
           params: BuildParams,
           querystring: Type.Object({
             ...After,
-            offset: Type.Optional(Type.Integer({ minimum: 0, description: 'In bytes' })),
+            offset: Type.Optional(Type.Integer({ minimum: 0, maximum: offsetMax, description: 'In bytes' })),
             follow: Type.Optional(Type.Boolean()),
             download: Type.Optional(Type.Boolean()),
           }),
+          produces: ['text/plain'],
+          response: { 200: PlainText },
         },
       },
       async (request, reply) => {
@@ -153,7 +157,7 @@ export function buildLogReads({ sql, fresh, logs }: BuildDeps): FastifyPluginAsy
           const gone = new AbortController();
           reply.raw.once('close', () => gone.abort());
           const lines = follow
-            ? followed(sql, logs, buildId, offset, gone.signal)
+            ? followed(logs, buildId, offset, () => isDue(sql, buildId), gone.signal)
             : whole(logs, buildId, offset);
           return reply.send(Readable.from(lines, { objectMode: false }));
         }
@@ -171,21 +175,8 @@ async function presentBuild(sql: Knex, buildId: string): Promise<BuildRow> {
   return row;
 }
 
-async function* whole(logs: LogStore, id: string, from: number): AsyncIterable<Buffer> {
-  for (let offset = from; ; ) {
-    const part = await logs.read(id, offset, partBytesMax);
-    if (part === undefined || part.bytes.length === 0) return;
-    yield part.bytes;
-    offset = part.nextOffset;
-  }
-}
-
-/** A build that was cancelled before it began never gets a log: then there is nothing to wait for. */
-async function* followed(sql: Knex, logs: LogStore, id: string, from: number, signal: AbortSignal) {
-  while (!signal.aborted && (await logs.read(id, 0, 1)) === undefined) {
-    const row = await sql(table).where({ build_id: id }).first('status');
-    if (row === undefined || !['queued', 'running'].includes(row.status)) return;
-    await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
-  }
-  yield* logs.follow(id, from, signal);
+/** A build that was cancelled before it began never gets a log. */
+async function isDue(sql: Knex, buildId: string): Promise<boolean> {
+  const row = await sql(table).where({ build_id: buildId }).first('status');
+  return ['queued', 'running'].includes(row?.status);
 }

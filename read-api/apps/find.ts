@@ -3,7 +3,7 @@
  * way along the order that is asked for; what is rare is found by the GIN indexes and sorted. Together they miss nothing.
  */
 import type { Knex } from 'knex';
-import type { Place } from './cursor.ts';
+import { type Place, timeValue } from './cursor.ts';
 
 export const sorts = ['relevance', 'updated', 'name'] as const;
 export type Sort = (typeof sorts)[number];
@@ -34,7 +34,7 @@ const orders = {
     value: `to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
     // The same order, in a form that no index has.
     unindexed: `updated_at + interval '0' desc, app_id desc`,
-    pattern: /^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/,
+    pattern: timeValue,
   },
   name: {
     columns: 'name_sort, app_id',

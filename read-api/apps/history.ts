@@ -3,8 +3,9 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { Knex } from 'knex';
 import { appIdPattern, ingestionAttemptsMax } from '../../domain/kernel/limits.ts';
 import { After, type Freshness } from '../fresh.ts';
+import { refuseUnknownApp } from '../known-app.ts';
 import { Count, limitOf, listOf, nullable, Paging, Position, Text, Time } from '../shapes.ts';
-import { cursorOf, placeOf, querySum } from './cursor.ts';
+import { cursorOf, numberValue, placeOf, querySum } from './cursor.ts';
 
 const stepsMax = 5_000;
 
@@ -106,7 +107,7 @@ type Query = { limit?: number; cursor?: string };
 async function historyPage(sql: Knex, appId: string, query: Query) {
   const limit = limitOf(query);
   const sum = querySum(['history', appId]);
-  const place = query.cursor === undefined ? undefined : placeOf(query.cursor, sum, /^\d{1,19}$/);
+  const place = query.cursor === undefined ? undefined : placeOf(query.cursor, sum, numberValue);
   const found = sql('apps_history')
     .where({ app_id: appId })
     // With its table: the text below has the same name.
@@ -115,6 +116,7 @@ async function historyPage(sql: Knex, appId: string, query: Query) {
     .select('*', sql.raw('position::text as position'));
   if (place !== undefined) found.whereRaw('position < ?::bigint', [place.value]);
   const rows = await found;
+  if (rows.length === 0) await refuseUnknownApp(sql, appId);
   const last = rows.length > limit ? rows[limit - 1] : undefined;
   return {
     data: rows.slice(0, limit).map(row => ({
@@ -144,6 +146,7 @@ async function ingestionPage(sql: Knex, appId: string, query: Query) {
     .limit(limit + 1);
   if (place !== undefined) found.where('run', '<', Number(place.value));
   const rows = await found;
+  if (rows.length === 0) await refuseUnknownApp(sql, appId);
   const shown = rows.slice(0, limit);
   const timelines = await timelinesOf(sql, appId, shown.at(-1)?.run, shown[0]?.run);
   const last = rows.length > limit ? shown.at(-1) : undefined;

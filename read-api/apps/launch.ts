@@ -1,21 +1,25 @@
 /** Launches, where they are reached, and what they print. */
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { LogStore } from '../../platform/log-store.ts';
+import { Problem } from '../../platform/problem.ts';
 import { After, type Freshness } from '../fresh.ts';
+import { refuseUnknownApp } from '../known-app.ts';
+import { lastLines, whole } from '../log-text.ts';
 import { whyNoDocker } from '../machine.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
-import { Count, listOf, nullable, oneOf, Paging, Text, Time } from '../shapes.ts';
+import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '../shapes.ts';
 
 const config = { scope: 'apps:read' } as const;
 const tags = ['launches'];
 const table = 'apps_launches';
 const statuses = ['requested', 'starting', 'running', 'stopping', 'stopped', 'expired', 'failed'];
 const tailMax = 10_000;
-const logBytesMax = 16 << 20;
+const firstLineMsMax = 500;
 
 const Status = Type.Union(statuses.map(one => Type.Literal(one)));
 
@@ -61,6 +65,7 @@ export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
 
   const page = async (query: PageQuery, appId?: string) => {
     const { rows, nextCursor } = await newestFirst<LaunchRow>(sql, { table, id: 'launch_id', appId }, query);
+    if (rows.length === 0 && appId !== undefined) await refuseUnknownApp(sql, appId);
     const noDocker = await whyNoDocker(sql);
     return { data: rows.map(row => launchOf(row, previewUrl, noDocker)), meta: { nextCursor } };
   };
@@ -123,20 +128,26 @@ export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps):
             tail: Type.Optional(Type.Integer({ minimum: 0, maximum: tailMax })),
             follow: Type.Optional(Type.Boolean()),
           }),
+          produces: ['text/plain'],
+          response: { 200: PlainText },
         },
       },
       async (request, reply) => {
         const { launchId } = request.params;
         const { tail, follow = false } = request.query;
-        await presentLaunch(sql, launchId);
-        reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store');
-        const kept = await logs.read(launchId, 0, logBytesMax);
-        if (kept !== undefined)
-          return reply.send(tail === undefined ? kept.bytes : lastLines(kept.bytes, tail));
+        const { status } = await presentLaunch(sql, launchId);
+        reply.type('text/plain; charset=utf-8');
+        if ((await logs.read(launchId, 0, 1)) !== undefined) {
+          const kept = tail === undefined ? whole(logs, launchId, 0) : lastLines(logs, launchId, tail);
+          return reply.send(Readable.from(kept, { objectMode: false }));
+        }
+        // There is no container yet, and nobody needs an engine to know what it has printed.
+        if (status === 'requested') return reply.send('');
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
         const wanted = { ...(tail === undefined ? {} : { tail }), follow, signal: gone.signal };
-        return reply.send(Readable.from(containerLogs(launchId, wanted), { objectMode: false }));
+        const lines = await begun(containerLogs(launchId, wanted));
+        return reply.send(Readable.from(lines, { objectMode: false }));
       },
     );
   };
@@ -169,7 +180,21 @@ function launchOf(row: LaunchRow, previewUrl: LaunchDeps['previewUrl'], noDocker
   } as never;
 }
 
-function lastLines(bytes: Buffer, count: number): string {
-  const lines = bytes.toString('utf8').replace(/\n$/, '').split('\n');
-  return count === 0 ? '' : `${lines.slice(-count).join('\n')}\n`;
+/** The same lines, once the first of them is there or is long in coming: an engine that does not answer is said before the answer has begun. */
+async function begun(lines: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  const iterator = lines[Symbol.asyncIterator]();
+  const first = iterator.next();
+  // An app that says nothing is no engine that says nothing.
+  const soon = sleep(firstLineMsMax, undefined, { ref: false });
+  await Promise.race([first, soon]).catch(() => {
+    throw new Problem(503, 'unavailable', 'The Docker engine does not answer');
+  });
+  first.catch(() => undefined);
+  return (async function* () {
+    try {
+      for (let next = await first; next.done !== true; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  })();
 }

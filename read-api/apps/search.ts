@@ -1,5 +1,5 @@
 /** GET /apps and GET /suggest: find apps by words and tags, and be told which tags there are while typing. */
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
+import { type FastifyPluginAsyncTypebox, type TSchema, Type } from '@fastify/type-provider-typebox';
 import type { preHandlerAsyncHookHandler } from 'fastify';
 import type { Knex } from 'knex';
 import { clean } from '../../domain/apps/words.ts';
@@ -19,6 +19,8 @@ export type SearchDeps<App> = {
   readonly sql: Knex;
   /** The apps with these ids; one that is gone is left out. */
   readonly loadApps: (ids: readonly string[]) => Promise<readonly App[]>;
+  /** Of one app, for the answer and its description. */
+  readonly shape?: TSchema;
   /** Waits for the position in `?after=`. */
   readonly fresh: preHandlerAsyncHookHandler;
 };
@@ -100,7 +102,7 @@ export async function searchApps<App extends { readonly id: string }>(
   return { data, meta: { ...counted, nextCursor, sort } };
 }
 
-/** Registers both routes. `App` is the schema of one app, for the answer and its description. */
+/** Registers both routes. */
 export function searchReads<App extends { readonly id: string }>(
   deps: SearchDeps<App>,
 ): FastifyPluginAsyncTypebox {
@@ -114,10 +116,11 @@ export function searchReads<App extends { readonly id: string }>(
           tags: ['apps'],
           summary: 'Find apps by words and tags',
           querystring: Asked,
-          response: { 200: Type.Object({ data: Type.Array(Type.Any()), meta: Meta }) },
+          response: { 200: Type.Object({ data: Type.Array(deps.shape ?? Type.Any()), meta: Meta }) },
         },
       },
-      request => searchApps(deps, request.query),
+      // The schema of an app is given from outside, so the compiler cannot see that they fit.
+      request => searchApps(deps, request.query) as never,
     );
     app.get(
       '/suggest',

@@ -30,6 +30,10 @@ export function parseFilter(query: URLSearchParams): EventFilter {
     /^[a-z]+[.a-zA-Z0-9-]*$/,
     'must be beginnings of stream names, like apps.build-',
   );
+  if (errors.length === 0 && streams.some(prefix => prefixesOf({ types, streams: [prefix] }).length === 0)) {
+    const begins = everyContext.join(' or ');
+    errors.push({ field: 'streams', message: `must begin like the name of a stream there is: ${begins}` });
+  }
   if (errors.length > 0) throw invalid(errors);
   return { types, streams };
 }

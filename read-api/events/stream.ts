@@ -9,6 +9,7 @@ import type { Recorded } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { allows, anonymous, type Identity, identify, type KnownToken, tokenOf } from '../../platform/auth.ts';
 import { invalid, Problem } from '../../platform/problem.ts';
+import { refuse } from '../../platform/server.ts';
 import { type EventFilter, matches, maySee, parseFilter, prefixesOf } from './filter.ts';
 
 const clientsMax = 2_000;
@@ -17,6 +18,8 @@ const drainMsMax = 10_000;
 const drainLookMs = 20;
 const heartbeatMs = 15_000;
 const incomingBytesMax = 1_024;
+/** How long a client may take to say goodbye when the server goes down. */
+const farewellMsMax = 1_000;
 
 /** RFC 6455 7.4.1, and one of the range for private use. */
 const closeCode = { goingAway: 1001, internal: 1011, tryAgainLater: 1013 } as const;
@@ -27,12 +30,16 @@ export type StreamDeps = {
   /** Where a client begins that says nothing: what the tables hold, so that a page which has just read them misses nothing. */
   readonly reached: () => Promise<bigint | null>;
   readonly log: { warn(detail: object, line: string): void };
+  /** For tests: how many clients may follow at once, and how often each is asked whether it is there. */
+  readonly clientsMax?: number;
+  readonly heartbeatMs?: number;
 };
 
 export type EventStream = {
   handles(request: IncomingMessage): boolean;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  close(): void;
+  /** Says goodbye to every client, and lets go of those that do not answer. */
+  close(): Promise<void>;
 };
 
 type Wanted = { identity: Identity; filter: EventFilter; from: bigint | 'start' };
@@ -45,7 +52,8 @@ export function eventStream(deps: StreamDeps): EventStream {
   });
   const accept = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const wanted = await readRequest(request, deps);
-    if (server.clients.size >= clientsMax) throw new Problem(503, 'unavailable', 'Too many clients follow');
+    if (server.clients.size >= (deps.clientsMax ?? clientsMax))
+      throw new Problem(503, 'unavailable', 'Too many clients follow');
     server.handleUpgrade(request, socket, head, client => {
       void serve(client, wanted, deps);
     });
@@ -54,16 +62,22 @@ export function eventStream(deps: StreamDeps): EventStream {
     handles: request => request.url?.split('?')[0] === '/stream',
     handleUpgrade(request, socket, head) {
       socket.on('error', () => socket.destroy());
-      accept(request, socket, head).catch(error => refuse(socket, error));
+      accept(request, socket, head).catch(error => refuse(socket, problemOf(error, deps)));
     },
-    close() {
-      for (const client of server.clients) client.close(closeCode.goingAway, 'the server is going down');
+    async close() {
       server.close();
+      const left = Promise.all([...server.clients].map(goodbye));
+      const timer = setTimeout(() => {
+        for (const client of server.clients) client.terminate();
+      }, farewellMsMax);
+      await left;
+      clearTimeout(timer);
     },
   };
 }
 
 async function readRequest(request: IncomingMessage, deps: StreamDeps): Promise<Wanted> {
+  refuseForeignPage(request);
   const token = tokenOf(request.headers);
   const identity = token === undefined ? anonymous : identify(deps.tokens, token);
   if (identity === undefined || identity === anonymous) {
@@ -88,18 +102,26 @@ async function readRequest(request: IncomingMessage, deps: StreamDeps): Promise<
   return { identity, filter, from: from === 'start' || from === '0' || from === 0n ? 'start' : BigInt(from) };
 }
 
-/** No WebSocket yet, so the answer is plain HTTP. */
-function refuse(socket: Duplex, error: unknown): void {
-  const problem =
-    error instanceof Problem ? error : new Problem(500, 'internal', 'Something broke on our side');
-  const body = JSON.stringify(problem.toDocument());
-  const head = [
-    `HTTP/1.1 ${problem.status} ${problem.code}`,
-    'content-type: application/problem+json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+/** A browser says whose page it acts for, and it has to be one of ours: WebSockets know no same-origin policy. */
+function refuseForeignPage({ headers }: IncomingMessage): void {
+  const { origin, host } = headers;
+  if (origin === undefined || URL.parse(origin)?.host === host?.toLowerCase()) return;
+  throw new Problem(403, 'foreign-origin', 'This page may not follow the stream', {
+    detail: 'The Origin of a WebSocket has to be where the platform itself is reached.',
+  });
+}
+
+function problemOf(error: unknown, { log }: StreamDeps): Problem {
+  if (error instanceof Problem) return error;
+  log.warn({ err: error }, 'a stream could not be opened');
+  return new Problem(503, 'unavailable', 'The stream cannot be opened just now');
+}
+
+function goodbye(client: WebSocket): Promise<void> {
+  return new Promise(resolve => {
+    client.once('close', () => resolve());
+    client.close(closeCode.goingAway, 'the server is going down');
+  });
 }
 
 /** Sends until the client leaves, cannot keep up, or the server closes. */
@@ -117,7 +139,7 @@ async function serve(client: WebSocket, { identity, filter, from }: Wanted, deps
     isAlive = false;
     client.ping();
     send(client, { kind: 'heartbeat', position: position.toString(), at: new Date().toISOString() });
-  }, heartbeatMs);
+  }, deps.heartbeatMs ?? heartbeatMs);
   try {
     const prefixes = prefixesOf(filter);
     const subscription = { from, streamPrefixes: prefixes, signal: left.signal };

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { Type } from '@fastify/type-provider-typebox';
-import type { FastifyPluginAsync, FastifyReply as Reply } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply as Reply, FastifyRequest as Request } from 'fastify';
 import { Problem } from '../../platform/problem.ts';
 
 const webDir = path.resolve(import.meta.dirname, '../../web');
@@ -65,7 +66,7 @@ export function siteReads(deps: SiteDeps): FastifyPluginAsync {
       async (request, reply) => {
         const bytes = vendorFiles.get(request.params.name);
         if (bytes === undefined) throw new Problem(404, 'not-found', 'There is no such library');
-        return send(reply, '.js', bytes, request.headers['if-none-match']);
+        return send(request, reply, '.js', bytes);
       },
     );
     app.get<{ Params: { '*': string } }>(
@@ -79,7 +80,7 @@ export function siteReads(deps: SiteDeps): FastifyPluginAsync {
         if (!filePattern.test(name) || name.includes('..')) throw notThere();
         const bytes = await readFile(path.join(webDir, name)).catch(() => undefined);
         if (bytes === undefined) throw notThere();
-        return send(reply, path.extname(name), bytes, request.headers['if-none-match']);
+        return send(request, reply, path.extname(name), bytes);
       },
     );
   };
@@ -88,11 +89,14 @@ export function siteReads(deps: SiteDeps): FastifyPluginAsync {
 const notThere = () => new Problem(404, 'not-found', 'The page has no such file');
 
 /** Files are small and asked for once a visit; the browser keeps them and asks whether they have changed. */
-function send(reply: Reply, extension: string, bytes: Buffer, known: string | undefined) {
-  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`;
-  reply.headers({ 'cache-control': 'no-cache', etag });
-  if (known === etag) return reply.code(304).send();
-  return reply.type(mediaTypes[extension] ?? 'application/octet-stream').send(bytes);
+function send({ headers }: Request, reply: Reply, extension: string, bytes: Buffer) {
+  // Weak: the same file is one file, packed or not (RFC 9110 8.8.1).
+  const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`;
+  reply.headers({ 'cache-control': 'no-cache', vary: 'accept-encoding', etag });
+  if (headers['if-none-match'] === etag) return reply.code(304).send();
+  reply.type(mediaTypes[extension] ?? 'application/octet-stream');
+  const isPacked = extension !== '.png' && /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
+  return isPacked ? reply.header('content-encoding', 'gzip').send(gzipSync(bytes)) : reply.send(bytes);
 }
 
 /** Nothing from elsewhere runs in the page; of its own only files, and the inline import map by its hash (CSP 3). */

@@ -67,4 +67,18 @@ suite('operations on tables', async () => {
       { set: 'k', no: 1, ...empty, count: 4 },
     ]);
   });
+
+  test('what a table cannot hold is left out, and stops nothing', async () => {
+    await sql(table).delete();
+    await apply(
+      put(table, { set: 'a\0', no: 1, json: { deep: ['\ud800x', '\\u0000'] }, words: ['\udc00', '😀'] }),
+      patch(table, { set: 'b\0', no: 1 }, { at: null }),
+      add(table, { set: 'c\ud83d', no: 1 }, { count: 2 }),
+      drop(table, { set: 'd\0', no: 1 }),
+    );
+    assert.deepEqual(await rows(), [
+      { ...empty, set: 'a', no: 1, json: { deep: ['\ufffdx', '\\u0000'] }, words: ['\ufffd', '😀'] },
+      { ...empty, set: 'c\ufffd', no: 1, count: 2 },
+    ]);
+  });
 });

@@ -1,0 +1,50 @@
+/** What was printed, out of the log store, in pieces: no answer holds a whole log in memory. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LogStore } from '../platform/log-store.ts';
+
+const partBytesMax = 1 << 20;
+const lookEveryMs = 500;
+const newline = 0x0a;
+
+/** Everything from `from` on that is there now. */
+export async function* whole(logs: LogStore, id: string, from: number): AsyncIterable<Buffer> {
+  for (let offset = from; ; ) {
+    const part = await logs.read(id, offset, partBytesMax);
+    if (part === undefined || part.bytes.length === 0) return;
+    yield part.bytes;
+    offset = part.nextOffset;
+  }
+}
+
+/** Everything from `from` on, until the log has ended. What `mayCome` denies never gets a log, and is not waited for. */
+export async function* followed(
+  logs: LogStore,
+  id: string,
+  from: number,
+  mayCome: () => Promise<boolean>,
+  signal: AbortSignal,
+): AsyncIterable<Buffer> {
+  while (!signal.aborted && (await logs.read(id, 0, 1)) === undefined) {
+    if (!(await mayCome())) return;
+    await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
+  }
+  yield* logs.follow(id, from, signal);
+}
+
+/** The last `count` lines. Costs a walk over the log, twice, and memory for a part of it. */
+export async function* lastLines(logs: LogStore, id: string, count: number): AsyncIterable<Buffer> {
+  if (count === 0) return;
+  const starts: number[] = [0];
+  let offset = 0;
+  for await (const part of whole(logs, id, 0)) {
+    for (let at = part.indexOf(newline); at >= 0; at = part.indexOf(newline, at + 1)) {
+      starts.push(offset + at + 1);
+      // The last one may be the end of the text, where no line begins.
+      if (starts.length > count + 1) starts.shift();
+    }
+    offset += part.length;
+  }
+  if (starts.at(-1) === offset) starts.pop();
+  const first = starts.at(-count) ?? starts[0];
+  if (first !== undefined) yield* whole(logs, id, first);
+}

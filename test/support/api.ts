@@ -1,0 +1,213 @@
+/**
+ * The HTTP side as it runs: every route and the stream on a listening server, a log, the projector, and tables in a real
+ * PostgreSQL. There are no workers; what they would report is played by test/support/play.ts.
+ */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { type Clock, systemClock } from '../../commands/clock.ts';
+import { registerCommands } from '../../commands/index.ts';
+import { memoryStore } from '../../eventstore/memory.ts';
+import type { EventStore } from '../../eventstore/store.ts';
+import { type Identity, type KnownToken, knownToken, type Scope } from '../../platform/auth.ts';
+import { httpServer } from '../../platform/http.ts';
+import { listenTo } from '../../platform/listen.ts';
+import { type LogStore, openLogStore } from '../../platform/log-store.ts';
+import { registerMetrics } from '../../platform/metrics.ts';
+import { type Objects, openFolderObjects } from '../../platform/objects.ts';
+import { openServer } from '../../platform/server.ts';
+import { projections } from '../../projections/index.ts';
+import { checkpointChannel, project } from '../../projections/projector.ts';
+import { eventStream, type StreamDeps } from '../../read-api/events/stream.ts';
+import { openFreshness } from '../../read-api/fresh.ts';
+import { type ReadDeps, registerReads } from '../../read-api/index.ts';
+import { createWorkerTables } from '../../workers/tables.ts';
+import { type TestDatabase, testDatabase } from './postgres.ts';
+
+/** Everything is allowed. */
+export const operatorToken = 'operator-of-the-tests';
+export const webhookSecret = 'a-secret-of-the-platform';
+
+export type ApiOptions = {
+  readonly store?: EventStore;
+  /** By default a new one, which goes with the server. */
+  readonly database?: TestDatabase;
+  readonly clock?: Clock;
+  readonly allowLocalRepositories?: boolean;
+  /** Tokens beside the operator's, by the scopes they have. */
+  readonly tokens?: Readonly<Record<string, readonly Scope[]>>;
+  /** Whether the tables follow the log from the start. */
+  readonly projects?: boolean;
+  readonly stream?: Partial<StreamDeps>;
+  readonly reads?: Partial<ReadDeps>;
+};
+
+export type Answer<T = Body> = { status: number; headers: Headers; body: T; text: string };
+// biome-ignore lint/suspicious/noExplicitAny: a test looks into answers freely, and fails where they are not what it says.
+export type Body = any;
+export type Asked = { body?: unknown; headers?: Record<string, string>; token?: string | null };
+
+export type Api = Awaited<ReturnType<typeof startApi>>;
+
+export async function startApi(options: ApiOptions = {}) {
+  const database = options.database ?? (await testDatabase());
+  const { sql, connectionString } = database;
+  const store = options.store ?? memoryStore();
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-test-api-'));
+  const logs: LogStore = openLogStore(path.join(folder, 'logs'));
+  const objects: Objects = openFolderObjects(path.join(folder, 'objects'));
+  const logged: { level: string; detail: object; line: string }[] = [];
+  const note = (level: string) => (detail: object, line: string) => void logged.push({ level, detail, line });
+  const log = { info: () => undefined, warn: note('warn'), error: note('error') };
+
+  const stop = new AbortController();
+  await createWorkerTables(sql);
+  let projecting: Promise<void> | undefined;
+  const startProjecting = () => {
+    projecting ??= project(sql, store, projections, { signal: stop.signal, log });
+  };
+  if (options.projects ?? true) startProjecting();
+  const fresh = await openFreshness(sql, onMoved => listenTo(connectionString, checkpointChannel, onMoved));
+
+  const tokens = tokensOf(options.tokens ?? {});
+  let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
+  const server = openServer((request, response) => handler(request, response));
+  const app = await httpServer({
+    logger: undefined,
+    tokens,
+    version: '0.0.0',
+    serverFactory: serve => {
+      handler = serve;
+      return server;
+    },
+  });
+  // What is answered with 500 would be in the log of the process.
+  app.addHook('onError', async (request, reply, error) => {
+    const isOurs =
+      reply.statusCode === 500 &&
+      !('validation' in error || error.name === 'Refusal' || error.name === 'Problem');
+    const { statusCode = 500 } = error as { statusCode?: number };
+    if (isOurs && statusCode >= 500) note('error')({ err: error, url: request.url }, error.message);
+  });
+  await registerMetrics(app);
+  await registerCommands(app, {
+    store,
+    clock: options.clock ?? systemClock,
+    allowLocalRepositories: options.allowLocalRepositories ?? false,
+    webhookSecret,
+  });
+  await registerReads(app, {
+    sql,
+    store,
+    fresh,
+    logs,
+    objects,
+    previewUrl: launchId => `http://${launchId}.preview.localhost/`,
+    containerLogs: async function* () {},
+    pingRedis: undefined,
+    previewOrigins: 'http://*.preview.localhost',
+    ...options.reads,
+  });
+  const stream = eventStream({ store, tokens, reached: fresh.reached, log, ...options.stream });
+  server.on('upgrade', (request, socket, head) => stream.handleUpgrade(request, socket, head));
+  await app.ready();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  let last = 0n;
+
+  const ask = async <T = Body>(method: string, place: string, asked: Asked = {}): Promise<Answer<T>> => {
+    const { body, headers = {}, token = operatorToken } = asked;
+    const isText = typeof body === 'string' || body instanceof Uint8Array;
+    const answer = await fetch(url + place, {
+      method,
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined || isText ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    const isJson = answer.headers.get('content-type')?.includes('json') === true && text !== '';
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      text,
+      body: (isJson ? JSON.parse(text) : text) as T,
+    };
+  };
+
+  return {
+    app,
+    url,
+    port,
+    sql,
+    store,
+    logs,
+    objects,
+    fresh,
+    server,
+    stream,
+    /** Everything that went wrong, as the log of the process would have it. */
+    logged,
+    startProjecting,
+    ask,
+    /** A write that must succeed. What follows with `read` sees it. */
+    async write(method: string, place: string, body?: unknown, headers: Record<string, string> = {}) {
+      const answer = await ask(method, place, { body, headers });
+      if (answer.status > 299) throw new Error(`${method} ${place}: ${answer.status} ${answer.text}`);
+      const { id, position } = answer.body.data as { id: string; position: string | null };
+      if (position !== null && BigInt(position) > last) last = BigInt(position);
+      return { id, position: position ?? '' };
+    },
+    /** Something beside the API was written up to here. */
+    wrote(position: bigint) {
+      if (position > last) last = position;
+    },
+    /** What a read answers once the tables have all that was written. It must succeed. */
+    async read<T = Body>(place: string): Promise<T> {
+      const answer = await ask<T>('GET', `${place}${place.includes('?') ? '&' : '?'}after=${last}`);
+      if (answer.status !== 200) throw new Error(`GET ${place}: ${answer.status} ${answer.text}`);
+      return answer.body;
+    },
+    /** Bytes as they are, and everything that comes back until the server ends the connection. */
+    raw: (bytes: string | Uint8Array) => rawRequest(port, bytes),
+    async close() {
+      await stream.close();
+      server.close();
+      server.closeAllConnections();
+      await app.close();
+      await fresh.close();
+      stop.abort();
+      await projecting;
+      if (options.database === undefined) await database.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function tokensOf(others: Readonly<Record<string, readonly Scope[]>>): KnownToken[] {
+  const operator: Identity = { subject: 'operator', kind: 'operator', scopes: ['*'] };
+  const rest = Object.entries(others).map(([token, scopes]) =>
+    knownToken(token, { subject: `somebody with ${token}`, kind: 'operator', scopes }),
+  );
+  return [knownToken(operatorToken, operator), ...rest];
+}
+
+function rawRequest(port: number, bytes: string | Uint8Array): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    let text = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (part: string) => {
+      text += part;
+    });
+    socket.on('close', () => resolve(text));
+    socket.on('error', error => ('code' in error && error.code === 'ECONNRESET' ? undefined : reject(error)));
+  });
+}
