@@ -36,7 +36,9 @@ export function Overview({ app }) {
 function Stage({ app, launch }) {
   const { build } = app;
   if (launch !== undefined) return html`<${LaunchPanel} key=${launch.id} app=${app} launch=${launch} />`;
-  if (build !== null && (isOpen(build) || build.status === 'failed'))
+  // The newest build matters while it goes on, when it failed, and when there is no image without it.
+  const isShown = build !== null && (isOpen(build) || build.status === 'failed' || app.release === null);
+  if (build !== null && isShown && app.status !== 'archived')
     return html`<${BuildPanel} key=${build.id} build=${build} isBrief />`;
   if (app.status === 'failed') {
     return html`

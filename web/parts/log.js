@@ -8,10 +8,10 @@ import { followText } from '../lib/follow.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from './icon.js';
+import { useEnd } from './log-end.js';
 import { sentenceOf } from './problem.js';
 
 const linesMax = 5_000;
-const nearEndPx = 32;
 
 /**
  * @param {{ path: string, label: string, name: string, isEndless?: boolean, failedStep?: number | null }} props
@@ -19,18 +19,16 @@ const nearEndPx = 32;
  */
 export function LogView({ path, label, name, isEndless = false, failedStep = null }) {
   const box = useRef(/** @type {HTMLPreElement | null} */ (null));
-  const [state, setState] = useState({ isAtEnd: true, dropped: 0, lines: 0, says: 'Reading…' });
-  const follows = useRef(true);
+  const [state, setState] = useState({ dropped: 0, lines: 0, says: 'Reading…' });
+  const end = useEnd(box);
   useEffect(() => {
     const pre = box.current;
     if (pre === null) return undefined;
     const gone = new AbortController();
-    follows.current = true;
-    const paper = writer(
-      pre,
-      () => follows.current,
-      counts => setState(old => ({ ...old, ...counts })),
-    );
+    const paper = writer(pre, counts => {
+      end.keep();
+      setState(old => ({ ...old, ...counts }));
+    });
     followText(path, {
       isEndless,
       signal: gone.signal,
@@ -45,22 +43,10 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
       paper.stop();
     };
   }, [path, isEndless]);
-  const scrolled = () => {
-    const pre = box.current;
-    if (pre === null) return;
-    follows.current = pre.scrollHeight - pre.scrollTop - pre.clientHeight < nearEndPx;
-    setState(old => (old.isAtEnd === follows.current ? old : { ...old, isAtEnd: follows.current }));
-  };
-  const toEnd = () => {
-    follows.current = true;
-    box.current?.scrollTo({ top: box.current.scrollHeight });
-    box.current?.focus();
-  };
   const save = useAction(() => download(path, name));
   return html`
     <div class="log-view">
-      <pre ref=${box} class="log" tabindex="0" role="region" aria-label=${label} onScroll=${scrolled}
-        data-failed=${failedStep ?? undefined}></pre>
+      <pre ref=${box} class="log" tabindex="0" role="region" aria-label=${label} ...${end.handlers}></pre>
       <${Marked} box=${box} step=${failedStep} lines=${state.lines} />
       <p class="log-foot">
         <span role="status">${state.says}</span>
@@ -72,8 +58,8 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
         ${save.problem && html`<span>${sentenceOf(save.problem)}</span>`}
         <span class="actions end">
           ${
-            !state.isAtEnd &&
-            html`<button type="button" class="small" onClick=${toEnd}><${Icon}
+            !end.isFollowing &&
+            html`<button type="button" class="small" onClick=${end.toEnd}><${Icon}
             name="down" />To the end</button>`
           }
           <button type="button" class="link" onClick=${() => save.run()}>Download</button>
@@ -101,10 +87,9 @@ function Marked({ box, step, lines }) {
 
 /**
  * @param {HTMLElement} pre
- * @param {() => boolean} isFollowing
  * @param {(counts: { dropped: number, lines: number }) => void} onCount
  */
-function writer(pre, isFollowing, onCount) {
+function writer(pre, onCount) {
   let waiting = '';
   let frame = 0;
   let dropped = 0;
@@ -128,7 +113,6 @@ function writer(pre, isFollowing, onCount) {
     }
     pre.append(sheet);
     for (; pre.childElementCount > linesMax + 1; dropped += 1) pre.firstElementChild?.remove();
-    if (isFollowing()) pre.scrollTop = pre.scrollHeight;
     onCount({ dropped, lines });
   };
   return {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, suite, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { httpServer } from '../../../platform/http.ts';
 import { siteReads } from '../../../read-api/site/page.ts';
 
@@ -55,6 +56,14 @@ suite('the page', () => {
     const second = await app.inject({ url: '/web/main.js', headers: { 'if-none-match': etag } });
     assert.equal(second.statusCode, 304);
     assert.equal(second.body, '');
+  });
+
+  test('is packed for those who can unpack it', async () => {
+    const plain = await app.inject('/web/main.js');
+    const packed = await app.inject({ url: '/web/main.js', headers: { 'accept-encoding': 'br, gzip' } });
+    assert.equal(packed.headers['content-encoding'], 'gzip');
+    assert.deepEqual(gunzipSync(packed.rawPayload), plain.rawPayload);
+    assert.equal(packed.headers.etag, plain.headers.etag);
   });
 
   for (const path of [
