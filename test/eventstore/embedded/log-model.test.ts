@@ -94,14 +94,21 @@ class RealLog {
     const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${server.port}?tls=false`);
     this.#client = client;
     const subscription = client.subscribeToAll({ fromPosition: this.#position ?? START });
-    const following = this.#follow(subscription);
+    // A client that is closed while it connects would call that an error.
+    const confirmed = new Promise<void>(resolve => subscription.once('confirmation', () => resolve()));
+    const following = this.#follow(subscription).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
     this.#close = async () => {
       await subscription.unsubscribe();
-      await following;
+      const failure = await following;
       await client.dispose();
       await server.close();
       await storage.close();
+      assert.ifError(failure);
     };
+    await confirmed;
   }
 
   async close(): Promise<void> {
@@ -240,7 +247,8 @@ async function readAll(
 ): Promise<void> {
   const found: string[] = [];
   const maxCount = isForwards ? before + count : count;
-  const options = { direction: directionOf(isForwards), fromPosition: isForwards ? START : END, maxCount };
+  const fromPosition: typeof START | typeof END = isForwards ? START : END;
+  const options = { direction: directionOf(isForwards), fromPosition, maxCount };
   for await (const { event } of client.readAll(options)) {
     if (event !== undefined) found.push(`${event.streamId}@${event.revision}`);
   }

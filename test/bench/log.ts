@@ -1,0 +1,167 @@
+/**
+ * The event log beside Emmett's PostgreSQL store and the bare disk: the same events, all durable, in one run and by turns.
+ * `--full` also fills a log with ten million events and compares it with one of a hundred thousand.
+ */
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import pg from 'pg';
+import { freePort } from '../../platform/free-port.ts';
+import { initCluster, spawnServer } from '../../platform/postgres-server.ts';
+import { openEmmett } from './log/emmett.ts';
+import { openLean } from './log/lean.ts';
+import { openOfficial } from './log/official.ts';
+import { compareSizes } from './log/scale.ts';
+import { startServerProcess } from './log/server-process.ts';
+import { batchEvents, eventsPerSecond, rate, type System } from './log/system.ts';
+import { inMs, printGoal, printTable, quantile } from './support/figures.ts';
+import { type Bench, withBench } from './support/parts.ts';
+
+const rounds = 3;
+const measureMs = 2_000;
+const password = 'bench';
+
+/** Middle of the rounds, of what was measured of one system. */
+type Figures = Record<'one' | 'many' | 'flood' | 'batches' | 'catchUp' | 'readStream' | 'liveMs', number>;
+type Measured = { readonly name: string; readonly figures: Figures; readonly spread: number };
+
+export const bench = () => withBench(compare);
+
+async function compare(bench: Bench): Promise<void> {
+  const disk = await syncsPerSecond(bench.folder);
+  const server = await startServerProcess(path.join(bench.folder, 'log'));
+  bench.onClose(() => server.stop());
+  const database = await startDurablePostgres(bench);
+  const samples = new Map<string, Figures[]>();
+  for (let round = 0; round < rounds; round += 1) {
+    const systems = [
+      await openEmmett(database, `${round}`),
+      openOfficial(server.port, `${round}`),
+      await openLean(server.port, `${round}`),
+    ];
+    for (const system of systems) {
+      const figures = await measure(system);
+      samples.set(system.name, [...(samples.get(system.name) ?? []), figures]);
+      await system.close();
+    }
+  }
+  const measured = [...samples].map(([name, figures]) => middle(name, figures));
+  print(measured, disk);
+  const rssBytes = await server.rssBytes();
+  console.log(`  memory of the log's server: ${(rssBytes / 1e6).toFixed(0)} MB`);
+  printGoal(rssBytes < 300e6, 'memory of the server below 300 MB');
+  await server.stop();
+  if (process.argv.includes('--full')) await compareSizes(bench.folder);
+}
+
+async function measure(system: System): Promise<Figures> {
+  await rate(8, measureMs / 4, system.single);
+  const one = await rate(1, measureMs, system.single);
+  const many = await rate(32, measureMs, system.single);
+  const flood = await rate(256, measureMs, system.single);
+  const batches = batchEvents * (await rate(1, measureMs, system.batch));
+  const catchUp = await eventsPerSecond(() => system.catchUp());
+  const readStream = await eventsPerSecond(() => system.readStream());
+  const liveMs = quantile((await system.liveMs?.()) ?? [], 0.5);
+  return { one, many, flood, batches, catchUp, readStream, liveMs };
+}
+
+function middle(name: string, samples: readonly Figures[]): Measured {
+  const of = (figure: keyof Figures) =>
+    quantile(
+      samples.map(sample => sample[figure]),
+      0.5,
+    );
+  const figures = {
+    one: of('one'),
+    many: of('many'),
+    flood: of('flood'),
+    batches: of('batches'),
+    catchUp: of('catchUp'),
+    readStream: of('readStream'),
+    liveMs: of('liveMs'),
+  };
+  const manies = samples.map(({ many }) => many);
+  return { name, figures, spread: (Math.max(...manies) - Math.min(...manies)) / figures.many };
+}
+
+function print(measured: readonly Measured[], disk: { perSecond: number; p50: number }): void {
+  const [emmett, official, lean] = measured.map(({ figures }) => figures);
+  if (emmett === undefined || official === undefined || lean === undefined)
+    throw new Error('a system is missing');
+  const whole = (value: number) => Math.round(value).toLocaleString('en');
+  printTable([
+    [
+      'events of 1 KB a second',
+      '1 in flight',
+      '32',
+      '256',
+      '100 an append',
+      'catch-up',
+      'stream',
+      'live p50',
+      'spread',
+    ],
+    ...measured.map(({ name, figures: f, spread }) => [
+      name,
+      ...[f.one, f.many, f.flood, f.batches, f.catchUp, f.readStream].map(whole),
+      Number.isNaN(f.liveMs) ? '' : inMs(f.liveMs),
+      `${(100 * spread).toFixed(0)} %`,
+    ]),
+    ['fdatasync of 1 KB', whole(disk.perSecond), '', '', '', '', '', inMs(disk.p50), ''],
+  ]);
+  const goal = (name: string, ours: number, theirs: number, least: number) =>
+    printGoal(
+      ours / theirs >= least,
+      `${name}: ${(ours / theirs).toFixed(1)} x Emmett, of at least ${least} x`,
+    );
+  goal('official client, 32 in flight', official.many, emmett.many, 2.5);
+  goal('official client, batches', official.batches, emmett.batches, 1);
+  goal('official client, catch-up', official.catchUp, emmett.catchUp, 10);
+  goal('official client, live latency, the other way round', emmett.liveMs, official.liveMs, 100);
+  goal('server, 32 in flight', lean.many, emmett.many, 8);
+  goal('server, 256 in flight', lean.flood, emmett.flood, 20);
+  goal('server, batches', lean.batches, emmett.batches, 5);
+  goal('server, reading a stream', lean.readStream, emmett.readStream, 3);
+}
+
+/** A kilobyte and a sync, one after another: what the disk itself can do. */
+async function syncsPerSecond(folder: string): Promise<{ perSecond: number; p50: number }> {
+  const file = await open(path.join(folder, 'sync'), 'w');
+  const took: number[] = [];
+  const bytes = Buffer.alloc(1_200, 1);
+  const perSecond = await rate(1, measureMs, async () => {
+    const from = performance.now();
+    await file.write(bytes);
+    await file.datasync();
+    took.push(performance.now() - from);
+  });
+  await file.close();
+  return { perSecond, p50: quantile(took, 0.5) };
+}
+
+/** Unlike the one that AppHub brings along for its tables, this one is the truth: a commit waits for the disk. */
+async function startDurablePostgres(bench: Bench): Promise<string> {
+  const files = path.join(bench.folder, 'emmett');
+  const port = await freePort();
+  await initCluster({ files, user: 'postgres', password });
+  const settings = { fsync: 'on', synchronous_commit: 'on', shared_buffers: '128MB', max_wal_size: '1GB' };
+  const child = await spawnServer({ files, port, settings, note: () => undefined });
+  bench.onClose(async () => {
+    const ended = new Promise(resolve => child.once('exit', resolve));
+    child.kill('SIGINT');
+    await ended;
+  });
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+  for (let attempt = 1; ; attempt += 1) {
+    const client = new pg.Client({ connectionString: url });
+    try {
+      await client.connect();
+      return url;
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise(resolve => setTimeout(resolve, 100));
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+}
