@@ -79,7 +79,7 @@ test('a decision record or page links only to what is there', async () => {
   const pages = (await readdir(path.join(root, 'docs'), { recursive: true })).filter(file =>
     file.endsWith('.md'),
   );
-  for (const page of [...pages.map(file => `docs/${file}`), 'CONTRIBUTING.md']) {
+  for (const page of [...pages.map(file => `docs/${file}`), 'CONTRIBUTING.md', 'README.md']) {
     const text = await readFile(path.join(root, page), 'utf8');
     for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
       assert.ok(existsSync(path.join(root, path.dirname(page), target)), `${page} links to ${target}`);
