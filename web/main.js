@@ -4,6 +4,7 @@ import { AppPage } from './apps/app.js';
 import { RegisterDialog } from './apps/register.js';
 import { SearchPage } from './apps/search.js';
 import { SearchBox, searchBoxId } from './apps/search-box.js';
+import { identityOf } from './lib/api.js';
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from './lib/html.js';
 import { useKeys } from './lib/keys.js';
 import { go, startRouter, usePlace } from './lib/router.js';
@@ -80,7 +81,14 @@ function useFocusOnNewPage(path) {
 }
 
 const given = tokenFromAddress();
-if (given !== '') signIn(given, true);
+const isNobody = token.get() === '';
+if (given !== '' && isNobody) signIn(given, true);
+// Nobody is to be thrown out by an address that somebody else made up.
+else if (given !== '')
+  void identityOf(given).then(
+    () => signIn(given, true),
+    () => undefined,
+  );
 startRouter();
 startStream();
 const root = document.getElementById('root');

@@ -1,6 +1,7 @@
 /** Long work in the page: a build that is followed line by line and called off, and what an owner changes by hand. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { focusedName, holds, openBrowser, openPage, signIn, tabTo } from '../support/browser.ts';
@@ -54,6 +55,14 @@ runE2E('a long build is followed line by line, read at leisure, and cancelled', 
   await page.locator('.panel-head .status', { hasText: 'Cancelled' }).waitFor();
   await page.getByRole('link', { name: 'Builds and logs' }).press('Enter');
   await log.getByText('CANCELLED').waitFor();
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Download' }).press('Enter'),
+  ]);
+  assert.match(
+    await readFile(await download.path(), 'utf8'),
+    /^Cloning [\s\S]*line 40 of many[\s\S]*CANCELLED\n$/,
+  );
   assert.deepEqual(complaints, []);
 });
 

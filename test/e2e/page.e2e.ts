@@ -133,6 +133,18 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   await press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
 
+  // Every key is written down, and single ones can be turned off.
+  await press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await tabTo(page, /Single keys work/);
+  await press('Space', 'Escape', 'n', '?');
+  assert.equal(await page.getByRole('dialog').count(), 0);
+  await tabTo(page, /^Keyboard help$/, 'Shift+Tab');
+  await press('Enter');
+  await tabTo(page, /Single keys work/);
+  await press('Space', 'Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+
   // Archiving asks first, and Escape keeps it.
   await press('6');
   await tabTo(page, /^Archive…$/);
@@ -151,5 +163,12 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   await tabTo(page, /^Archive it$/);
   await press('Enter');
   await page.getByRole('heading', { name: 'Nothing here yet' }).waitFor();
+  await tabTo(page, /^Look among the archived ones$/);
+  await press('Enter');
+  await tabTo(page, /^Node app$/);
+  await press('Enter');
+  await tabTo(page, /^Bring it back$/);
+  await press('Enter');
+  await page.getByRole('button', { name: 'Bring it back' }).waitFor({ state: 'detached' });
   assert.deepEqual(complaints, []);
 });

@@ -24,8 +24,14 @@ export function EmptyHub({ onRegister }) {
       <p><button type="button" class="primary large" onClick=${onRegister}><${Icon}
         name="plus" />Add the first app</button></p>
       <p class="dim">From a terminal: <code>apphub apps add https://example.org/team/app.git</code></p>
+      <p class="dim"><${ToArchive} /></p>
     </section>
   `;
+}
+
+function ToArchive() {
+  const look = () => searchFor({ status: ['archived'] });
+  return html`<button type="button" class="link" onClick=${look}>Look among the archived ones</button>`;
 }
 
 /** @param {{ search: Search }} props */
@@ -58,7 +64,7 @@ export function NothingFound({ search }) {
             html`<li key=${name}><button type="button" class="link" onClick=${drop}>Search without <b>${name}
               </b></button></li>`,
         )}
-        <li>Archived apps are only found with the status “archived”.</li>
+        <li>Archived apps are left out. <${ToArchive} /></li>
         <li><button type="button" class="link" onClick=${() => searchFor(everything)}>Show all apps</button></li>
       </ul>
     </div>

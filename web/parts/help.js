@@ -1,5 +1,7 @@
 /** The keys there are. */
 import { html } from '../lib/html.js';
+import { areKeysOn, turnKeys } from '../lib/keys.js';
+import { useStore } from '../lib/store.js';
 import { Dialog } from './dialog.js';
 
 /** @type {readonly (readonly [string, readonly string[]])[]} */
@@ -17,6 +19,7 @@ const keys = [
 
 /** @param {{ onClose: () => void }} props */
 export function HelpDialog({ onClose }) {
+  const isOn = useStore(areKeysOn);
   return html`
     <${Dialog} title="Keyboard" onClose=${onClose}>
       <dl class="keys">
@@ -29,6 +32,9 @@ export function HelpDialog({ onClose }) {
       <p
         class="dim">Search words begin words of the name, the tags and the description; all of them must fit.
         ${' '}<code>key:value</code> finds a tag.</p>
+      <label class="check">
+        <input type="checkbox" checked=${isOn} onChange=${() => turnKeys(!isOn)} /> Single keys work
+      </label>
     <//>
   `;
 }
