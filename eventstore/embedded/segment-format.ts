@@ -12,8 +12,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { StorageFailed, type StoredRecord } from './storage.ts';
-import { decodeRecordedEvent } from './wire-record.ts';
+import { StorageFailed } from './storage.ts';
+import { WireRecord } from './wire-record.ts';
 
 export const segmentHeaderBytes = 64;
 export const entryHeaderBytes = 8;
@@ -125,8 +125,6 @@ export function findMarkerAfter(
 }
 
 /** The record in the entry from `at` to `end`; its wire is a view into `bytes`. */
-export function recordAt(bytes: Buffer, at: number, end: number): StoredRecord {
-  const wire = bytes.subarray(at + entryHeaderBytes, end);
-  const { position, stream, revision, id, type, createdMs } = decodeRecordedEvent(wire);
-  return { position, stream, revision, id, type, createdMs, wire };
+export function recordAt(bytes: Buffer, at: number, end: number): WireRecord {
+  return new WireRecord(bytes.subarray(at + entryHeaderBytes, end));
 }

@@ -53,6 +53,9 @@ export class IndexFile implements SegmentIndex {
   readonly #path: string;
   readonly #base: number;
   readonly #id: number;
+  /** Postings of a stream are read one after another, nearly always from the same page. */
+  #lastNumber = -1;
+  #lastPage: Buffer | undefined;
 
   constructor(cache: IndexCache, path: string, base: number) {
     this.#cache = cache;
@@ -82,6 +85,14 @@ export class IndexFile implements SegmentIndex {
   }
 
   #page(number: number): Buffer {
+    if (number === this.#lastNumber && this.#lastPage !== undefined) return this.#lastPage;
+    const page = this.#pageOf(number);
+    this.#lastNumber = number;
+    this.#lastPage = page;
+    return page;
+  }
+
+  #pageOf(number: number): Buffer {
     const key = this.#id * pageIdsPerFile + number;
     const known = this.#cache.pages.get(key);
     if (known !== undefined) return known;
@@ -101,6 +112,13 @@ export class IndexFile implements SegmentIndex {
     for (let number = first + 1; done < length; number += 1)
       done += this.#page(number).copy(into, done, 0, pageBodyBytes);
     return into;
+  }
+
+  #word(at: number): number {
+    const number = Math.floor(at / pageBodyBytes);
+    const from = at - number * pageBodyBytes;
+    if (from + 4 > pageBodyBytes) return this.#few(at, 4).readUInt32LE(0);
+    return this.#page(number).readUInt32LE(from);
   }
 
   /** Many bytes, past the pages kept. */
@@ -185,11 +203,10 @@ export class IndexFile implements SegmentIndex {
     const count = entry.readUInt32LE(16);
     const firstRevision = entry.readDoubleLE(24);
     const lastRevision = entry.readDoubleLE(32);
-    const posting = (index: number) =>
-      this.#few(head.postingsAt + (postings + index) * postingBytes, postingBytes);
-    const offsetAt = (index: number) => posting(index).readUInt32LE(0);
+    const postingAt = (index: number) => head.postingsAt + (postings + index) * postingBytes;
+    const offsetAt = (index: number) => this.#word(postingAt(index));
     const revisionAt = (index: number) => {
-      const less = posting(index).readUInt32LE(4);
+      const less = this.#word(postingAt(index) + 4);
       return less === lastRevisionMark ? lastRevision : firstRevision + less;
     };
     return { firstRevision, lastRevision, count, offsetAt, revisionAt };
@@ -209,5 +226,6 @@ export class IndexFile implements SegmentIndex {
   forget(): void {
     this.#cache.files.delete(this);
     this.#cache.summaries.delete(this);
+    this.#lastPage = undefined;
   }
 }

@@ -11,7 +11,7 @@ import {
 } from './segment-format.ts';
 import { markEveryBytes, markFor, type SegmentIndex, type StreamSpan } from './segment-index.ts';
 import { StorageFailed, type StoredRecord } from './storage.ts';
-import { decodeRecordedPlace } from './wire-record.ts';
+import { decodeRecordedPlace, streamIdentifier, type WireRecord } from './wire-record.ts';
 
 /** What a read got; `damage` says why it went no further. Damage behind sound records is for the next read to meet. */
 export type Page = { readonly records: StoredRecord[]; bytes: number; damage?: StorageFailed };
@@ -211,6 +211,7 @@ export class Segment {
     limits: Limits,
     page: Page,
   ): Promise<void> {
+    const identifier = streamIdentifier(stream);
     return this.#reading(async (file, end) => {
       let index = first;
       while (index >= 0 && index < span.count) {
@@ -224,7 +225,7 @@ export class Segment {
         for (let taken = 0; taken < run.count; taken += 1, index += step) {
           const record = await this.#recordIn(file, chunk, run.start, span.offsetAt(index), end);
           if (record === undefined) page.damage = this.#damageAt(span.offsetAt(index), page.records.at(-1));
-          else if (record.stream !== stream || record.revision !== span.revisionAt(index)) {
+          else if (!record.isOf(identifier) || record.revision !== span.revisionAt(index)) {
             page.damage = new StorageFailed(
               `the index of ${this.path} names another record`,
               record.position,
@@ -245,7 +246,7 @@ export class Segment {
     start: number,
     offset: number,
     end: number,
-  ): Promise<StoredRecord | undefined> {
+  ): Promise<WireRecord | undefined> {
     let bytes = chunk;
     let at = offset - start;
     let stop = entryEnd(bytes, at);

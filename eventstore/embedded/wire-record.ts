@@ -296,3 +296,91 @@ export function decodeRecordedPlace(wire: Buffer): { stream: string; revision: n
   }
   throw new RangeError('a record without a commit position');
 }
+
+/**
+ * A stored record as it lies on the disk. Most readers only hand its bytes on, so names, ids and times are read from them
+ * when they are asked for. Throws RangeError like `decodeRecordedEvent`.
+ */
+export class WireRecord {
+  readonly wire: Buffer;
+  readonly position: number = 0;
+  readonly revision: number = 0;
+  #streamAt = 0;
+  #streamEnd = 0;
+  #stream: string | undefined;
+  #event: RecordedEvent | undefined;
+
+  constructor(wire: Buffer) {
+    this.wire = wire;
+    const cursor = new Cursor(wire);
+    while (cursor.at < wire.length) {
+      const fieldTag = cursor.varint();
+      if (fieldTag === tag.commit) {
+        this.position = cursor.varint();
+        return;
+      }
+      if (fieldTag === tag.revision) this.revision = cursor.varint();
+      else if (fieldTag === tag.prepare) cursor.varint();
+      else {
+        const length = cursor.length();
+        if (fieldTag === tag.stream) {
+          this.#streamAt = cursor.at;
+          this.#streamEnd = cursor.at + length;
+        }
+        cursor.at += length;
+      }
+    }
+    throw new RangeError('a record without a commit position');
+  }
+
+  /** Whether this is a record of the stream with this identifier, see `streamIdentifier`. */
+  isOf(identifier: Buffer): boolean {
+    return (
+      identifier.length === this.#streamEnd - this.#streamAt &&
+      identifier.compare(this.wire, this.#streamAt, this.#streamEnd) === 0
+    );
+  }
+
+  get stream(): string {
+    if (this.#event !== undefined) return this.#event.stream;
+    if (this.#stream === undefined) {
+      const cursor = new Cursor(this.wire.subarray(0, this.#streamEnd));
+      cursor.at = this.#streamAt;
+      this.#stream = '';
+      while (cursor.at < this.#streamEnd) {
+        const fieldTag = cursor.varint();
+        const length = cursor.length();
+        if (fieldTag === tagStreamName) this.#stream = cursor.text(length);
+        else cursor.at += length;
+      }
+    }
+    return this.#stream;
+  }
+
+  get id(): string {
+    return this.#whole.id;
+  }
+
+  get type(): string {
+    return this.#whole.type;
+  }
+
+  get createdMs(): number {
+    return this.#whole.createdMs;
+  }
+
+  get #whole(): RecordedEvent {
+    this.#event ??= decodeRecordedEvent(this.wire);
+    return this.#event;
+  }
+}
+
+/** The bytes by which a record names its stream. */
+export function streamIdentifier(stream: string): Buffer {
+  const name = Buffer.from(stream);
+  if (name.length === 0) return name;
+  const into = Buffer.alloc(1 + varintBytes(name.length) + name.length);
+  into[0] = tagStreamName;
+  name.copy(into, writeVarint(into, 1, name.length));
+  return into;
+}
