@@ -1,10 +1,25 @@
 /** What was printed, out of the log store, in pieces: no answer holds a whole log in memory. */
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyReply } from 'fastify';
 import type { LogStore } from '../platform/log-store.ts';
 
 const partBytesMax = 1 << 20;
 const lookEveryMs = 500;
 const newline = 0x0a;
+
+/**
+ * For reply.send. The header goes out before the first line is there: who follows what is silent for long would else not know
+ * whether anybody answers, and give up.
+ */
+export function streamed(reply: FastifyReply, lines: AsyncIterable<Uint8Array>): Readable {
+  const begun = async function* () {
+    // It runs once Fastify has piped it and thus set the fields; for a HEAD, which is not piped, earlier.
+    if (reply.request.method !== 'HEAD') reply.raw.flushHeaders();
+    yield* lines;
+  };
+  return Readable.from(begun(), { objectMode: false });
+}
 
 /** Everything from `from` on that is there now. */
 export async function* whole(logs: LogStore, id: string, from: number): AsyncIterable<Buffer> {

@@ -8,7 +8,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { ingestion } from '../../domain/apps/ingestion.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import type { EventStore } from '../../eventstore/store.ts';
-import { Problem } from '../../platform/problem.ts';
+import { invalid, Problem } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { deriveId } from '../derive-id.ts';
 import { execute } from '../execute.ts';
@@ -134,13 +134,13 @@ function pushOf(event: unknown, body: Buffer): Push | undefined {
   try {
     payload = JSON.parse(body.toString('utf8')) ?? {};
   } catch {
-    throw new Problem(400, 'invalid', 'The body is not JSON', {
-      detail: 'Choose the content type application/json at the Git host.',
-    });
+    const message = 'must be JSON: choose the content type application/json at the Git host';
+    throw invalid([{ field: 'body', message }]);
   }
-  const branch = /^refs\/heads\/(.+)$/.exec(String(payload.ref))?.[1];
-  const after = String(payload.after);
-  if (branch === undefined || payload.deleted === true || !/^[0-9a-f]{40}$/.test(after)) return undefined;
+  const { ref, after, deleted } = payload;
+  if (typeof ref !== 'string' || typeof after !== 'string') return undefined;
+  const branch = /^refs\/heads\/(.+)$/.exec(ref)?.[1];
+  if (branch === undefined || deleted === true || !/^[0-9a-f]{40}$/.test(after)) return undefined;
   return { branch, after, isDefault: payload.repository?.default_branch === branch };
 }
 

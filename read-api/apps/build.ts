@@ -1,5 +1,4 @@
 /** Builds, and what they printed. */
-import { Readable } from 'node:stream';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
@@ -7,7 +6,7 @@ import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
-import { followed, whole } from '../log-text.ts';
+import { followed, streamed, whole } from '../log-text.ts';
 import { whyNoDocker } from '../machine.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
 import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '../shapes.ts';
@@ -159,7 +158,7 @@ export function buildLogReads({ sql, fresh, logs }: BuildDeps): FastifyPluginAsy
           const lines = follow
             ? followed(logs, buildId, offset, () => isDue(sql, buildId), gone.signal)
             : whole(logs, buildId, offset);
-          return reply.send(Readable.from(lines, { objectMode: false }));
+          return reply.send(streamed(reply, lines));
         }
         const part = await logs.read(buildId, offset, partBytesMax);
         reply.header('x-apphub-next-offset', String(part?.nextOffset ?? offset));

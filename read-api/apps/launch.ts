@@ -1,5 +1,4 @@
 /** Launches, where they are reached, and what they print. */
-import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
@@ -9,7 +8,7 @@ import type { LogStore } from '../../platform/log-store.ts';
 import { Problem } from '../../platform/problem.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
-import { lastLines, whole } from '../log-text.ts';
+import { lastLines, streamed, whole } from '../log-text.ts';
 import { whyNoDocker } from '../machine.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
 import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '../shapes.ts';
@@ -139,15 +138,14 @@ export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps):
         reply.type('text/plain; charset=utf-8');
         if ((await logs.read(launchId, 0, 1)) !== undefined) {
           const kept = tail === undefined ? whole(logs, launchId, 0) : lastLines(logs, launchId, tail);
-          return reply.send(Readable.from(kept, { objectMode: false }));
+          return reply.send(streamed(reply, kept));
         }
         // There is no container yet, and nobody needs an engine to know what it has printed.
         if (status === 'requested') return reply.send('');
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
         const wanted = { ...(tail === undefined ? {} : { tail }), follow, signal: gone.signal };
-        const lines = await begun(containerLogs(launchId, wanted));
-        return reply.send(Readable.from(lines, { objectMode: false }));
+        return reply.send(streamed(reply, await begun(containerLogs(launchId, wanted))));
       },
     );
   };
