@@ -1,4 +1,4 @@
-/** What the platform asks of its event log: three verbs. memory.ts and esdb.ts both pass test/contract/store.ts. */
+/** What the platform asks of its event log: three verbs. memory.ts and esdb.ts both pass test/contract/eventstore.ts. */
 import type { Metadata, Recorded } from '../domain/events.ts';
 import type { Message } from '../domain/kernel/decider.ts';
 

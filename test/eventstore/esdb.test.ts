@@ -1,4 +1,8 @@
-/** The store over EventStoreDB's client: against the server of our own, with its records in memory and on disk. */
+/**
+ * The store over EventStoreDB's client: against the server of our own, with its records in memory and on disk, and against a
+ * cluster where EVENTSTORE_URL names one.
+ */
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,7 +11,8 @@ import { openSegmentStorage } from '../../eventstore/embedded/segment-storage.ts
 import { startLogServer } from '../../eventstore/embedded/server.ts';
 import type { Storage } from '../../eventstore/embedded/storage.ts';
 import { openLog } from '../../eventstore/esdb.ts';
-import { storeContract } from '../contract/store.ts';
+import type { EventStore } from '../../eventstore/store.ts';
+import { storeContract } from '../contract/eventstore.ts';
 
 async function serve(storage: Storage, cleanUp: () => Promise<void> = async () => undefined) {
   const server = await startLogServer({ storage, port: 0 });
@@ -30,3 +35,32 @@ storeContract('over the wire, on disk', async () => {
   const storage = await openSegmentStorage({ directory });
   return serve(storage, () => rm(directory, { recursive: true }));
 });
+
+const cluster = process.env.EVENTSTORE_URL;
+if (cluster !== undefined) {
+  storeContract('over the wire, at EVENTSTORE_URL', async () => {
+    const { store, close } = openLog(cluster);
+    return { store: within(store, `test-${randomUUID()}.`), close };
+  });
+}
+
+/** A log that others use, too, as if it were new: every stream's name begins with what no other has. */
+function within(store: EventStore, scope: string): EventStore {
+  const bare = <E extends { readonly stream: string }>(event: E) => ({
+    ...event,
+    stream: event.stream.slice(scope.length),
+  });
+  return {
+    async load(stream) {
+      const { events, revision } = await store.load(scope + stream);
+      return { events: events.map(bare), revision };
+    },
+    append: (stream, events, expected) => store.append(scope + stream, events, expected),
+    async *subscribe(options) {
+      const streamPrefixes = options.streamPrefixes.map(prefix => scope + prefix);
+      for await (const batch of store.subscribe({ ...options, streamPrefixes })) {
+        yield { ...batch, events: batch.events.map(bare) };
+      }
+    },
+  };
+}

@@ -1,4 +1,4 @@
 import { memoryStore } from '../../eventstore/memory.ts';
-import { storeContract } from '../contract/store.ts';
+import { storeContract } from '../contract/eventstore.ts';
 
 storeContract('in memory', async () => ({ store: memoryStore(), close: async () => undefined }));

@@ -6,7 +6,7 @@ import { memoryStore } from '../../eventstore/memory.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { add, type Projection, put } from '../../projections/projection.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
-import { newEvent } from '../contract/store.ts';
+import { newEvent } from '../contract/eventstore.ts';
 import { testDatabase } from '../support/postgres.ts';
 
 const waitMsMax = 20_000;

@@ -11,7 +11,7 @@ import type { Recorded } from '../../../domain/events.ts';
 import { verifyStorage } from '../../../eventstore/embedded/segment-verify.ts';
 import { openLog } from '../../../eventstore/esdb.ts';
 import { type EventStore, LogUnavailable, type NewEvent } from '../../../eventstore/store.ts';
-import { newEvent } from '../../contract/store.ts';
+import { newEvent } from '../../contract/eventstore.ts';
 import type { CrashOptions } from './crash-server.ts';
 
 const writersMax = 32;
