@@ -9,7 +9,7 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 
 /** Another process has the directory open. */
-export class DirectoryLocked extends Error {
+class DirectoryLocked extends Error {
   override readonly name = 'DirectoryLocked';
 }
 

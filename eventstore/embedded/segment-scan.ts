@@ -15,7 +15,7 @@ import {
 /** Small enough that what is done between two reads stalls nobody. */
 const chunkBytes = 256 << 10;
 /** No append is larger; a longer entry means that its length is damaged. */
-export const entryBytesMax = 64 << 20;
+const entryBytesMax = 64 << 20;
 
 export type ScannedEntry = {
   readonly offset: number;

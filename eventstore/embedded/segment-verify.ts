@@ -13,7 +13,7 @@ import { findGap, segmentsInForce } from './segment-recovery.ts';
 import { findLaterGroup, scanSegment } from './segment-scan.ts';
 import { decodeRecordedPlace, tombstoneRevision } from './wire-record.ts';
 
-export type Problem = {
+type Problem = {
   readonly file: string;
   readonly position: number | undefined;
   readonly problem: string;

@@ -99,7 +99,7 @@ function ticksOf(createdMs: number): string {
 }
 
 /** Bytes the record takes on the wire; `writeRecordedEvent` writes exactly these. */
-export function recordedEventBytes(event: RecordedEvent): number {
+function recordedEventBytes(event: RecordedEvent): number {
   const idBytes = Buffer.byteLength(event.id);
   const nameBytes = Buffer.byteLength(event.stream);
   const identifierBytes = nameBytes === 0 ? 0 : 1 + varintBytes(nameBytes) + nameBytes;
