@@ -1,4 +1,5 @@
 /** The event log behind EventStoreDB's own client. The only file that knows it, so a successor changes one file. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type AllStreamSubscription,
   END,
@@ -113,31 +114,37 @@ async function* subscribeOnce(client: EventStoreDBClient, options: SubscribeOpti
     { highWaterMark: bufferedEventsMax },
   );
   subscription.on('caughtUp', () => mark(subscription, { marker: 'caughtUp' }));
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => undefined);
-  subscription.on('error', failed.reject);
-  subscription.once('end', () => failed.reject(new LogUnavailable('the log ended the subscription')));
-  const aborted = new Promise<void>(resolve => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  let failure: unknown;
+  let wake = () => {};
+  const fail = (error: unknown) => {
+    failure ??= error;
+    wake();
+  };
+  const woken = () => wake();
+  subscription.on('error', fail);
+  subscription.once('end', () => fail(new LogUnavailable('the log ended the subscription')));
+  subscription.on('readable', woken);
+  signal.addEventListener('abort', woken, { once: true });
   let position = typeof from === 'bigint' ? from : null;
   try {
     while (!signal.aborted) {
       const batch = take(subscription, position);
-      if (batch === undefined) {
-        const readable = Promise.withResolvers<void>();
-        subscription.once('readable', readable.resolve);
-        // Something may have come between the look and the listening.
-        if (subscription.readableLength > 0) readable.resolve();
-        await Promise.race([readable.promise, failed.promise, aborted]);
-        subscription.off('readable', readable.resolve);
+      if (batch !== undefined) {
+        position = batch.position;
+        yield batch;
         continue;
       }
-      position = batch.position;
-      yield batch;
+      if (failure !== undefined) throw failure;
+      await new Promise<void>(resolve => {
+        wake = resolve;
+        // Something may have come between the look and the waiting.
+        if (subscription.readableLength > 0 || failure !== undefined || signal.aborted) resolve();
+      });
+      // What the same packet brought comes one by one: a turn later it is there, and is one batch.
+      await nextTurn();
     }
   } finally {
+    signal.removeEventListener('abort', woken);
     await subscription.unsubscribe().catch(() => undefined);
   }
 }

@@ -7,30 +7,41 @@ import { clean } from '../domain/apps/words.ts';
 import type { Step } from './merge.ts';
 import type { Projection, Row } from './projection.ts';
 
+export type Statement = { readonly text: string; readonly rows: string };
+
 /** Runs the steps in order inside the caller's transaction. One statement for each kind and set of columns. */
 export async function applySteps(
   tx: Knex,
   tables: Projection['tables'],
   steps: readonly Step[],
 ): Promise<void> {
-  for (const step of steps) {
-    const keys = tables[step.table] ?? [];
-    for (const rows of byColumns(step.deleteWhere)) await remove(tx, step.table, rows);
-    for (const rows of byColumns(step.deleteKeys)) await remove(tx, step.table, rows);
-    for (const rows of byColumns(step.puts))
-      await upsert(tx, step.table, keys, rows, column => `excluded.${column}`);
-    for (const rows of byColumns(step.patches.map(({ key, set }) => ({ ...set, ...key })))) {
-      await update(tx, step.table, keys, rows);
-    }
-    for (const rows of byColumns(step.adds.map(({ key, by }) => ({ ...by, ...key })))) {
-      await upsert(tx, step.table, keys, rows, column => `t.${column} + excluded.${column}`);
-    }
-  }
+  for (const statement of statementsOf(tables, steps)) await run(tx, statement);
+}
+
+export async function run(tx: Knex, { text, rows }: Statement): Promise<void> {
+  await tx.raw(text, [rows]);
+}
+
+/** What `applySteps` runs, in order. Needs no database, so it can be made while another transaction is stored. */
+export function statementsOf(tables: Projection['tables'], steps: readonly Step[]): readonly Statement[] {
+  return steps.flatMap(step => {
+    const { table } = step;
+    const keys = tables[table] ?? [];
+    const patches = step.patches.map(({ key, set }) => ({ ...set, ...key }));
+    const adds = step.adds.map(({ key, by }) => ({ ...by, ...key }));
+    return [
+      ...byColumns(step.deleteWhere).map(rows => remove(table, rows)),
+      ...byColumns(step.deleteKeys).map(rows => remove(table, rows)),
+      ...byColumns(step.puts).map(rows => upsert(table, keys, rows, column => `excluded.${column}`)),
+      ...byColumns(patches).map(rows => update(table, keys, rows)),
+      ...byColumns(adds).map(rows => upsert(table, keys, rows, column => `t.${column} + excluded.${column}`)),
+    ];
+  });
 }
 
 /** Rows that name the same columns, together. */
-function byColumns(rows: readonly Row[]): Iterable<readonly Row[]> {
-  return Map.groupBy(rows, row => Object.keys(row).sort().join()).values();
+function byColumns(rows: readonly Row[]): readonly (readonly Row[])[] {
+  return [...Map.groupBy(rows, row => Object.keys(row).sort().join()).values()];
 }
 
 /** What JSON may say and a text of PostgreSQL cannot hold: NUL, and a half of a surrogate pair. */
@@ -47,38 +58,38 @@ const columnsOf = (rows: readonly Row[]) => Object.keys(rows[0] ?? {}).sort();
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const source = (table: string) => `json_populate_recordset(null::${quoted(table)}, ?::json)`;
 
-async function upsert(
-  tx: Knex,
+function upsert(
   table: string,
   keys: readonly string[],
   rows: readonly Row[],
   valueFor: (column: string) => string,
-): Promise<void> {
+): Statement {
   const columns = columnsOf(rows);
   const values = columns.filter(column => !keys.includes(column));
   const list = columns.map(quoted).join(', ');
   const sets = values.map(column => `${quoted(column)} = ${valueFor(quoted(column))}`);
   const conflict = sets.length === 0 ? 'nothing' : `update set ${sets.join(', ')}`;
-  await tx.raw(
-    `insert into ${quoted(table)} as t (${list}) select ${list} from ${source(table)}
+  return {
+    text: `insert into ${quoted(table)} as t (${list}) select ${list} from ${source(table)}
      on conflict (${keys.map(quoted).join(', ')}) do ${conflict}`,
-    [jsonOf(rows)],
-  );
+    rows: jsonOf(rows),
+  };
 }
 
-async function update(tx: Knex, table: string, keys: readonly string[], rows: readonly Row[]): Promise<void> {
+function update(table: string, keys: readonly string[], rows: readonly Row[]): Statement {
   const values = columnsOf(rows).filter(column => !keys.includes(column));
   const sets = values.map(column => `${quoted(column)} = v.${quoted(column)}`);
   const joins = keys.map(column => `t.${quoted(column)} = v.${quoted(column)}`);
-  await tx.raw(
-    `update ${quoted(table)} as t set ${sets.join(', ')} from ${source(table)} as v where ${joins.join(' and ')}`,
-    [jsonOf(rows)],
-  );
+  return {
+    text: `update ${quoted(table)} as t set ${sets.join(', ')} from ${source(table)} as v where ${joins.join(' and ')}`,
+    rows: jsonOf(rows),
+  };
 }
 
-async function remove(tx: Knex, table: string, rows: readonly Row[]): Promise<void> {
+function remove(table: string, rows: readonly Row[]): Statement {
   const joins = columnsOf(rows).map(column => `t.${quoted(column)} = v.${quoted(column)}`);
-  await tx.raw(`delete from ${quoted(table)} as t using ${source(table)} as v where ${joins.join(' and ')}`, [
-    jsonOf(rows),
-  ]);
+  return {
+    text: `delete from ${quoted(table)} as t using ${source(table)} as v where ${joins.join(' and ')}`,
+    rows: jsonOf(rows),
+  };
 }

@@ -4,13 +4,17 @@
  */
 import type { Knex } from 'knex';
 import { everyContext, type Recorded } from '../domain/events.ts';
-import type { Batch, EventStore } from '../eventstore/store.ts';
-import { applySteps } from './apply.ts';
+import type { EventStore } from '../eventstore/store.ts';
+import { run, type Statement, statementsOf } from './apply.ts';
+import { type Gathered, gather } from './gather.ts';
+import { areIndexesDeferred, createDeferred, deferIndexes, makeIndexes } from './indexes.ts';
 import { mergeOps } from './merge.ts';
 import { opsOf, type Projection } from './projection.ts';
 
 const retryMsMin = 100;
 const retryMsMax = 5_000;
+/** Logs that do not say when a reader has caught up are taken to have when nothing comes for so long. */
+const quietMsMax = 1_000;
 
 /** The channel on which a moved checkpoint is announced to readers that wait for it. */
 export const checkpointChannel = 'apphub_checkpoint';
@@ -44,6 +48,7 @@ export async function project(
   }
 }
 
+/** While one part of the log is being stored, the next is read and made into statements. */
 async function followOnce(
   sql: Knex,
   store: EventStore,
@@ -52,18 +57,40 @@ async function followOnce(
   onProgress: () => void,
 ): Promise<void> {
   await createCheckpoints(sql);
+  await createDeferred(sql);
   const followed: Followed[] = [];
   for (const projection of projections)
     followed.push({ projection, position: await prepare(sql, projection) });
-  const from = oldest(followed);
-  for await (const batch of store.subscribe({
-    from: from ?? 'start',
-    streamPrefixes: everyContext,
-    signal,
-  })) {
-    if (batch.position === null) continue;
-    await storeBatch(sql, followed, batch, batch.position);
-    onProgress();
+  const stop = new AbortController();
+  const news = gather(
+    store.subscribe({
+      from: oldest(followed) ?? 'start',
+      streamPrefixes: everyContext,
+      signal: AbortSignal.any([signal, stop.signal]),
+    }),
+  );
+  let isFilling = await areIndexesDeferred(sql);
+  let storing: Promise<unknown> = Promise.resolve();
+  try {
+    for (;;) {
+      const gathered = await news.next(storing, isFilling ? quietMsMax : undefined);
+      if (gathered === undefined) break;
+      const work = plan(followed, gathered);
+      await storing;
+      const isLast = isFilling && gathered.caughtUp;
+      if (isLast) isFilling = false;
+      storing = storeWork(sql, work).then(async () => {
+        if (isLast) await makeIndexes(sql, projections);
+        onProgress();
+      });
+      // Awaited above, or below.
+      storing.catch(() => undefined);
+    }
+    await storing;
+  } finally {
+    stop.abort();
+    await news.close();
+    await storing.catch(() => undefined);
   }
 }
 
@@ -92,6 +119,7 @@ async function prepare(sql: Knex, projection: Projection): Promise<bigint | null
     for (const table of Object.keys(projection.tables))
       await tx.raw('drop table if exists ?? cascade', [table]);
     await projection.createTables(tx.schema);
+    await deferIndexes(tx, projection);
     await tx('projection_checkpoints')
       .insert({ name, version, position: null, event_at: null, moved_at: tx.fn.now() })
       .onConflict('name')
@@ -100,18 +128,38 @@ async function prepare(sql: Knex, projection: Projection): Promise<bigint | null
   });
 }
 
-async function storeBatch(sql: Knex, followed: Followed[], batch: Batch, to: bigint): Promise<void> {
+type Moved = { readonly name: string; readonly version: number; readonly position: string | null };
+type Work = {
+  readonly statements: readonly Statement[];
+  readonly moved: readonly Moved[];
+  readonly to: bigint;
+  readonly at: string | null;
+};
+
+/** What has to be stored for those that have not seen these events. From here on they are taken to be at their end. */
+function plan(followed: readonly Followed[], { events, position: to }: Gathered): Work | undefined {
+  if (to === null) return undefined;
   const behind = followed.filter(({ position }) => position === null || position < to);
-  if (behind.length === 0) return;
-  const at = batch.events.at(-1)?.created ?? null;
+  if (behind.length === 0) return undefined;
+  const statements: Statement[] = [];
+  const moved: Moved[] = [];
+  for (const one of behind) {
+    const { projection, position } = one;
+    const { name, version, tables } = projection;
+    const unseen = position === null ? events : events.filter(event => event.position > position);
+    statements.push(...statementsOf(tables, mergeOps(tables, opsOfAll(projection, unseen))));
+    moved.push({ name, version, position: position?.toString() ?? null });
+    one.position = to;
+  }
+  return { statements, moved, to, at: events.at(-1)?.created ?? null };
+}
+
+async function storeWork(sql: Knex, work: Work | undefined): Promise<void> {
+  if (work === undefined) return;
   await sql.transaction(async tx => {
-    for (const { projection, position } of behind) {
-      const news = batch.events.filter(event => position === null || event.position > position);
-      await applySteps(tx, projection.tables, mergeOps(projection.tables, opsOfAll(projection, news)));
-    }
-    await moveCheckpoints(tx, behind, to, at);
+    for (const statement of work.statements) await run(tx, statement);
+    await moveCheckpoints(tx, work);
   });
-  for (const one of behind) one.position = to;
 }
 
 function* opsOfAll(projection: Projection, events: readonly Recorded[]) {
@@ -119,24 +167,14 @@ function* opsOfAll(projection: Projection, events: readonly Recorded[]) {
 }
 
 /** A second projector finds a checkpoint moved, and stops before it has changed anything. */
-async function moveCheckpoints(
-  tx: Knex,
-  behind: readonly Followed[],
-  to: bigint,
-  at: string | null,
-): Promise<void> {
-  const rows = behind.map(({ projection, position }) => ({
-    name: projection.name,
-    version: projection.version,
-    position: position?.toString() ?? null,
-  }));
-  const moved = await tx.raw(
+async function moveCheckpoints(tx: Knex, { moved, to, at }: Work): Promise<void> {
+  const { rowCount } = await tx.raw(
     `update projection_checkpoints as c
      set position = ?::bigint, event_at = coalesce(?::timestamptz, c.event_at), moved_at = now()
      from json_populate_recordset(null::projection_checkpoints, ?::json) as v
      where c.name = v.name and c.version = v.version and c.position is not distinct from v.position`,
-    [to.toString(), at, JSON.stringify(rows)],
+    [to.toString(), at, JSON.stringify(moved)],
   );
-  if (moved.rowCount !== behind.length) throw new Error('another projector has moved a checkpoint');
+  if (rowCount !== moved.length) throw new Error('another projector has moved a checkpoint');
   await tx.raw(`select pg_notify('${checkpointChannel}', ?)`, [to.toString()]);
 }

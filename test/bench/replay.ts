@@ -6,19 +6,18 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Knex } from 'knex';
-import type { SegmentStorage } from '../../eventstore/embedded/segment-storage.ts';
 import { openLog } from '../../eventstore/esdb.ts';
 import { openPostgres } from '../../platform/postgres.ts';
 import { projections } from '../../projections/index.ts';
 import { project } from '../../projections/projector.ts';
 import { percent, perSecond, printGoal, printTable, timed } from './support/figures.ts';
-import { type Happened, lives } from './support/life.ts';
+import { fillLog } from './support/fill.ts';
+import { lives } from './support/life.ts';
 import { type Bench, openBenchLog, openBenchPostgres, withBench } from './support/parts.ts';
 
 const appsDefault = 10_000;
 const appsFull = 40_000;
 const rowsPerInsert = 2_000;
-const appendsAtOnce = 2_000;
 const lookEveryMs = 10;
 const eventsPerSecondGoal = 30_000;
 const bulkPartGoal = 0.3;
@@ -28,7 +27,7 @@ export const bench = () => withBench(replay);
 async function replay(bench: Bench): Promise<void> {
   const happened = lives(process.argv.includes('--full') ? appsFull : appsDefault);
   const log = await openBenchLog(bench, 'none');
-  const last = await fill(log.storage, happened);
+  const last = await fillLog(log.storage, happened);
   const databaseUrl = await openBenchPostgres(bench);
   const sql = openPostgres(databaseUrl, { name: 'bench' });
   bench.onClose(() => sql.destroy());
@@ -63,36 +62,6 @@ async function replay(bench: Bench): Promise<void> {
     `${eventsPerSecondGoal} events a second`,
   );
   printGoal(insertMs / replayMs >= bulkPartGoal, `${bulkPartGoal * 100} % of the bulk INSERT`);
-}
-
-/** The events as the log's own server would store them. Answers the last position. */
-async function fill(storage: SegmentStorage, happened: readonly Happened[]): Promise<number> {
-  const next = new Map<string, number>();
-  let last = 0;
-  for (let from = 0; from < happened.length; from += appendsAtOnce) {
-    const appended = happened.slice(from, from + appendsAtOnce).map(({ stream, event, ms }, at) => {
-      const revision = next.get(stream) ?? 0;
-      next.set(stream, revision + 1);
-      const id = `00000000-0000-4000-8000-${(from + at).toString(16).padStart(12, '0')}`;
-      const metadata = {
-        actor: 'operator',
-        correlationId: id,
-        causationId: id,
-        time: new Date(ms).toISOString(),
-      };
-      return storage.append(stream, revision, [
-        {
-          id,
-          type: event.type,
-          contentType: 'application/json',
-          data: Buffer.from(JSON.stringify(event.data)),
-          metadata: Buffer.from(JSON.stringify(metadata)),
-        },
-      ]);
-    });
-    last = (await Promise.all(appended)).at(-1)?.position ?? last;
-  }
-  return last;
 }
 
 async function replayAll(sql: Knex, url: string, last: bigint): Promise<void> {
