@@ -85,12 +85,12 @@ export async function startApi(options: ApiOptions = {}) {
     },
   });
   // What is answered with 500 would be in the log of the process.
-  app.addHook('onError', async (request, reply, error) => {
-    const isOurs =
-      reply.statusCode === 500 &&
-      !('validation' in error || error.name === 'Refusal' || error.name === 'Problem');
+  app.addHook('onError', async (request, _reply, error) => {
     const { statusCode = 500 } = error as { statusCode?: number };
-    if (isOurs && statusCode >= 500) note('error')({ err: error, url: request.url }, error.message);
+    const isExpected = ['Refusal', 'Problem', 'LogUnavailable', 'WrongRevision'].includes(error.name);
+    if (statusCode >= 500 && !isExpected && !('validation' in error)) {
+      note('error')({ err: error, url: request.url }, error.message);
+    }
   });
   await registerMetrics(app);
   await registerCommands(app, {

@@ -1,0 +1,108 @@
+/** Whether the process lives, and whether what it leans on is there. */
+import assert from 'node:assert/strict';
+import { after, suite, test } from 'node:test';
+import { memoryStore } from '../../../eventstore/memory.ts';
+import { LogUnavailable } from '../../../eventstore/store.ts';
+import { reportStatus } from '../../../workers/tables.ts';
+import { startApi } from '../../support/api.ts';
+import { testDatabase } from '../../support/postgres.ts';
+
+const repoUrl = 'https://git.example/team/app.git';
+
+suite('health', async () => {
+  let isLogAway = false;
+  let redis: () => Promise<void> = async () => undefined;
+  const memory = memoryStore();
+  const store = {
+    ...memory,
+    load: async (stream: string) => {
+      if (isLogAway) throw new LogUnavailable('The event log does not answer');
+      return memory.load(stream);
+    },
+  };
+  const database = await testDatabase();
+  const api = await startApi({ store, database, projects: false, reads: { pingRedis: () => redis() } });
+  after(async () => {
+    await api.close();
+    await database.drop();
+  });
+  const ready = async (token?: null) => {
+    const answer = await api.ask('GET', '/readyz', token === null ? { token } : {});
+    assert.equal(answer.headers.get('cache-control'), 'no-store');
+    return { http: answer.status, ...answer.body };
+  };
+
+  test('a process that answers lives, whatever else is down', async () => {
+    isLogAway = true;
+    const answer = await api.ask('GET', '/healthz', { token: null });
+    isLogAway = false;
+    assert.deepEqual([answer.status, answer.body], [200, { status: 'ok' }]);
+  });
+
+  test('how many events and seconds each projection is behind', async () => {
+    await api.write('POST', '/apps', { id: 'first', name: 'A', repoUrl });
+    await api.sql.raw(`create table projection_checkpoints (
+      name text primary key, version integer not null, position bigint, event_at timestamptz, moved_at timestamptz)`);
+    await api.sql('projection_checkpoints').insert([
+      { name: 'slow', version: 1, position: null },
+      { name: 'quick', version: 1, position: 2 },
+    ]);
+    await api.write('POST', '/apps', { id: 'second', name: 'A', repoUrl });
+    await api.write('PATCH', '/apps/second', { name: 'B' });
+    const { projections } = await ready();
+    const [quick, slow] = projections;
+    assert.deepEqual([quick.name, quick.position, quick.lagEvents], ['quick', '2', 1]);
+    assert.deepEqual([slow.name, slow.position, slow.lagEvents], ['slow', null, 3]);
+    assert.ok(slow.lagSeconds >= quick.lagSeconds && slow.lagSeconds < 60, JSON.stringify(projections));
+    await api.sql.raw('drop table projection_checkpoints');
+    api.startProjecting();
+    await api.read('/apps/second');
+    const caughtUp = (await ready()).projections;
+    assert.ok(caughtUp.length > 5);
+    for (const one of caughtUp)
+      assert.deepEqual([one.lagEvents, one.lagSeconds, one.position], [0, 0, '3'], one.name);
+  });
+
+  test('without what only builds and launches need it is degraded, and says why', async () => {
+    const { http, status, checks } = await ready();
+    assert.deepEqual([http, status], [200, 'degraded']);
+    assert.deepEqual(checks, {
+      log: { ok: true },
+      database: { ok: true },
+      redis: { ok: true },
+      docker: { ok: false, reason: 'The workers have not reported yet.' },
+    });
+    await reportStatus(api.sql, 'docker', true, null);
+    assert.equal((await ready()).status, 'ready');
+    redis = async () => Promise.reject(new Error('connect ECONNREFUSED'));
+    const down = await ready();
+    assert.deepEqual(
+      [down.http, down.status, down.checks.redis],
+      [200, 'degraded', { ok: false, reason: 'connect ECONNREFUSED' }],
+    );
+    redis = () => new Promise(() => undefined);
+    assert.match((await ready()).checks.redis.reason, /no answer within/);
+    redis = async () => undefined;
+  });
+
+  test('without the log it is unready', async () => {
+    isLogAway = true;
+    const { http, status, checks, projections } = await ready();
+    isLogAway = false;
+    assert.deepEqual([http, status, projections], [503, 'unready', []]);
+    assert.deepEqual(checks.log, { ok: false, reason: 'The event log does not answer' });
+  });
+
+  test('who has no token is told the status only', async () => {
+    assert.deepEqual(await ready(null), { http: 200, status: 'ready' });
+    isLogAway = true;
+    assert.deepEqual(await ready(null), { http: 503, status: 'unready' });
+    isLogAway = false;
+  });
+
+  test('without the database it is unready, and says so soon', async () => {
+    await database.drop();
+    const { http, status, checks } = await ready();
+    assert.deepEqual([http, status, checks.database.ok, checks.log.ok], [503, 'unready', false, true]);
+  });
+});
