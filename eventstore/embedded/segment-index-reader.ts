@@ -4,10 +4,10 @@
  */
 import * as fs from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { bloomHas, hashBits, hashName } from './segment-bloom.ts';
+import { bloomHas } from './segment-bloom.ts';
 import { RecentlyUsed } from './segment-cache.ts';
 import { readBytesNow } from './segment-files.ts';
-import type { Marks, SegmentIndex, StreamSpan } from './segment-index.ts';
+import type { Marks, SegmentIndex, StreamKey, StreamSpan } from './segment-index.ts';
 import {
   decodeHead,
   fenceEvery,
@@ -172,10 +172,9 @@ export class IndexFile implements SegmentIndex {
     return this.#summary().marks;
   }
 
-  span(stream: string): StreamSpan | undefined {
+  span({ name, hash, bits }: StreamKey): StreamSpan | undefined {
     const { head, bloom, fences } = this.#summary();
-    const hash = hashName(stream);
-    if (!bloomHas(bloom, hash, hashBits(stream))) return undefined;
+    if (!bloomHas(bloom, hash, bits)) return undefined;
     let low = 0;
     let high = fences.length;
     while (low < high) {
@@ -188,7 +187,7 @@ export class IndexFile implements SegmentIndex {
       const entry = this.#few(head.streamsAt + at * streamBytes, streamBytes);
       const found = entry.readUInt32LE(0);
       if (found > hash) return undefined;
-      if (found === hash && this.#nameIs(head, entry, stream)) return this.#spanOf(head, entry);
+      if (found === hash && this.#nameIs(head, entry, name)) return this.#spanOf(head, entry);
     }
     return undefined;
   }

@@ -3,6 +3,8 @@
  * The segment that is written to has it in memory (this file); a closed one has it in a file (segment-index-file.ts).
  */
 
+import { hashBits, hashName } from './segment-bloom.ts';
+
 /** The records of one stream within one segment, in order. */
 export type StreamSpan = {
   readonly firstRevision: number;
@@ -16,8 +18,13 @@ export type StreamSpan = {
 /** Every so many bytes a mark: at `offsets[i]` begins the entry of the record with position base + `places[i]`. */
 export type Marks = { readonly places: Uint32Array; readonly offsets: Uint32Array; readonly count: number };
 
+/** A stream's name with its hashes: made once for a look into many segments. */
+export type StreamKey = { readonly name: string; readonly hash: number; readonly bits: number };
+
+export const keyOf = (name: string): StreamKey => ({ name, hash: hashName(name), bits: hashBits(name) });
+
 export type SegmentIndex = {
-  span(stream: string): StreamSpan | undefined;
+  span(stream: StreamKey): StreamSpan | undefined;
   marks(): Marks;
 };
 
@@ -108,8 +115,8 @@ export class MemoryIndex implements SegmentIndex {
     this.#count += 1;
   }
 
-  span(stream: string): StreamSpan | undefined {
-    return this.streams.get(stream);
+  span({ name }: StreamKey): StreamSpan | undefined {
+    return this.streams.get(name);
   }
 
   marks(): Marks {

@@ -2,10 +2,12 @@
 
 import type { Limits, Page, Segment } from './segment.ts';
 import { RecentlyUsed } from './segment-cache.ts';
-import { lowerBound, MemoryIndex } from './segment-index.ts';
+import { keyOf, lowerBound, MemoryIndex } from './segment-index.ts';
 import type { StoredRecord } from './storage.ts';
 
 const headsMax = 100_000;
+/** Remembered of a stream that no closed segment has. */
+const absent = -1;
 
 /** A page that ends at damage is served up to it; one that begins there is refused. */
 function served(page: Page): StoredRecord[] {
@@ -19,7 +21,7 @@ const isFull = (page: Page, { limit, bytesMax }: Limits) =>
 export class SegmentList {
   /** By address, the one that is written to last. Replaced as a whole, so that a read goes on with what it began with. */
   all: readonly Segment[];
-  /** Last revisions of streams that were found in closed segments. */
+  /** Last revisions of streams that were looked for in closed segments. */
   readonly #heads = new RecentlyUsed<string, number>(headsMax);
   readonly #reads = new Set<Promise<unknown>>();
 
@@ -43,20 +45,22 @@ export class SegmentList {
 
   /** Last durable revision of the stream. */
   head(stream: string): number | undefined {
-    let searchedMemory = false;
-    for (let at = this.all.length - 1; at >= 0; at -= 1) {
-      const index = this.all[at]?.index;
-      if (!searchedMemory && !(index instanceof MemoryIndex)) {
-        searchedMemory = true;
-        const known = this.#heads.get(stream);
-        if (known !== undefined) return known;
-      }
-      const revision = index?.span(stream)?.lastRevision;
-      if (revision === undefined) continue;
-      if (searchedMemory) this.#heads.set(stream, revision);
-      return revision;
+    const { all } = this;
+    let at = all.length - 1;
+    // What is in memory is asked first; what index files said of the rest is remembered.
+    for (; at >= 0; at -= 1) {
+      const index = all[at]?.index;
+      if (!(index instanceof MemoryIndex)) break;
+      const span = index.streams.get(stream);
+      if (span !== undefined) return span.lastRevision;
     }
-    return undefined;
+    const known = this.#heads.get(stream);
+    if (known !== undefined) return known === absent ? undefined : known;
+    const key = keyOf(stream);
+    let revision: number | undefined;
+    for (; at >= 0 && revision === undefined; at -= 1) revision = all[at]?.index.span(key)?.lastRevision;
+    this.#heads.set(stream, revision ?? absent);
+    return revision;
   }
 
   /** Number of the segment that holds the position, or would. */
@@ -95,11 +99,12 @@ export class SegmentList {
     return this.#track(async () => {
       const segments = this.all;
       const page: Page = { records: [], bytes: 0 };
+      const key = keyOf(stream);
       const step = direction === 'forwards' ? 1 : -1;
       for (let at = step === 1 ? 0 : segments.length - 1; !isFull(page, limits); at += step) {
         const segment = segments[at];
         if (segment === undefined) break;
-        const span = segment.index.span(stream);
+        const span = segment.index.span(key);
         if (span === undefined || (step === 1 ? span.lastRevision < from : span.firstRevision > from))
           continue;
         const above = lowerBound(span, from);

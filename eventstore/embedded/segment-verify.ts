@@ -7,7 +7,7 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { type FoundFile, listFiles, readBytesNow, segmentPath } from './segment-files.ts';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
-import { MemoryIndex } from './segment-index.ts';
+import { keyOf, MemoryIndex } from './segment-index.ts';
 import { IndexCache, IndexFile } from './segment-index-reader.ts';
 import { findGap, segmentsInForce } from './segment-recovery.ts';
 import { findLaterGroup, scanSegment } from './segment-scan.ts';
@@ -119,7 +119,7 @@ function verifyIndex(run: Verification, file: string, base: number, expected: Me
       }
     }
     for (const [stream, span] of expected.streams) {
-      const found = index.span(stream);
+      const found = index.span(keyOf(stream));
       if (found?.count !== span.count)
         run.report(file, undefined, `finds ${found?.count ?? 0} of ${span.count} records of ${stream}`);
     }

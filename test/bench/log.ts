@@ -1,6 +1,6 @@
 /**
  * The event log beside Emmett's PostgreSQL store and the bare disk: the same events, all durable, in one run and by turns.
- * `--full` also fills a log with ten million events and compares it with one of a hundred thousand.
+ * `--full` also fills a log with ten million events and compares it with one of a hundred thousand; `--sizes` does only that.
  */
 import { open } from 'node:fs/promises';
 import path from 'node:path';
@@ -16,15 +16,24 @@ import { batchEvents, eventsPerSecond, rate, type System } from './log/system.ts
 import { inMs, printGoal, printTable, quantile } from './support/figures.ts';
 import { type Bench, withBench } from './support/parts.ts';
 
-const rounds = 3;
-const measureMs = 2_000;
+/** By turns, and the best of each: what else the machine does only ever makes a figure worse. */
+const rounds = 5;
+const measureMs = 1_200;
+const batchesAtOnce = 8;
 const password = 'bench';
 
-/** Middle of the rounds, of what was measured of one system. */
-type Figures = Record<'one' | 'many' | 'flood' | 'batches' | 'catchUp' | 'readStream' | 'liveMs', number>;
+/** The best of the rounds, of what was measured of one system. */
+type Figures = Record<
+  'one' | 'many' | 'flood' | 'batches' | 'batchesAtOnce' | 'catchUp' | 'readStream' | 'liveMs',
+  number
+>;
 type Measured = { readonly name: string; readonly figures: Figures; readonly spread: number };
 
-export const bench = () => withBench(compare);
+export const bench = () =>
+  withBench(async bench => {
+    if (!process.argv.includes('--sizes')) await compare(bench);
+    if (process.argv.includes('--full') || process.argv.includes('--sizes')) await compareSizes(bench.folder);
+  });
 
 async function compare(bench: Bench): Promise<void> {
   const disk = await syncsPerSecond(bench.folder);
@@ -44,13 +53,11 @@ async function compare(bench: Bench): Promise<void> {
       await system.close();
     }
   }
-  const measured = [...samples].map(([name, figures]) => middle(name, figures));
+  const measured = [...samples].map(([name, figures]) => bestOf(name, figures));
   print(measured, disk);
   const rssBytes = await server.rssBytes();
   console.log(`  memory of the log's server: ${(rssBytes / 1e6).toFixed(0)} MB`);
   printGoal(rssBytes < 300e6, 'memory of the server below 300 MB');
-  await server.stop();
-  if (process.argv.includes('--full')) await compareSizes(bench.folder);
 }
 
 async function measure(system: System): Promise<Figures> {
@@ -59,26 +66,24 @@ async function measure(system: System): Promise<Figures> {
   const many = await rate(32, measureMs, system.single);
   const flood = await rate(256, measureMs, system.single);
   const batches = batchEvents * (await rate(1, measureMs, system.batch));
+  const atOnce = batchEvents * (await rate(batchesAtOnce, measureMs, system.batch));
   const catchUp = await eventsPerSecond(() => system.catchUp());
   const readStream = await eventsPerSecond(() => system.readStream());
   const liveMs = quantile((await system.liveMs?.()) ?? [], 0.5);
-  return { one, many, flood, batches, catchUp, readStream, liveMs };
+  return { one, many, flood, batches, batchesAtOnce: atOnce, catchUp, readStream, liveMs };
 }
 
-function middle(name: string, samples: readonly Figures[]): Measured {
-  const of = (figure: keyof Figures) =>
-    quantile(
-      samples.map(sample => sample[figure]),
-      0.5,
-    );
+function bestOf(name: string, samples: readonly Figures[]): Measured {
+  const of = (figure: keyof Figures) => Math.max(...samples.map(sample => sample[figure]));
   const figures = {
     one: of('one'),
     many: of('many'),
     flood: of('flood'),
     batches: of('batches'),
+    batchesAtOnce: of('batchesAtOnce'),
     catchUp: of('catchUp'),
     readStream: of('readStream'),
-    liveMs: of('liveMs'),
+    liveMs: Math.min(...samples.map(({ liveMs }) => liveMs)),
   };
   const manies = samples.map(({ many }) => many);
   return { name, figures, spread: (Math.max(...manies) - Math.min(...manies)) / figures.many };
@@ -96,6 +101,7 @@ function print(measured: readonly Measured[], disk: { perSecond: number; p50: nu
       '32',
       '256',
       '100 an append',
+      '8 at once',
       'catch-up',
       'stream',
       'live p50',
@@ -103,11 +109,11 @@ function print(measured: readonly Measured[], disk: { perSecond: number; p50: nu
     ],
     ...measured.map(({ name, figures: f, spread }) => [
       name,
-      ...[f.one, f.many, f.flood, f.batches, f.catchUp, f.readStream].map(whole),
+      ...[f.one, f.many, f.flood, f.batches, f.batchesAtOnce, f.catchUp, f.readStream].map(whole),
       Number.isNaN(f.liveMs) ? '' : inMs(f.liveMs),
       `${(100 * spread).toFixed(0)} %`,
     ]),
-    ['fdatasync of 1 KB', whole(disk.perSecond), '', '', '', '', '', inMs(disk.p50), ''],
+    ['fdatasync of 1 KB', whole(disk.perSecond), '', '', '', '', '', '', inMs(disk.p50), ''],
   ]);
   const goal = (name: string, ours: number, theirs: number, least: number) =>
     printGoal(
@@ -120,7 +126,7 @@ function print(measured: readonly Measured[], disk: { perSecond: number; p50: nu
   goal('official client, live latency, the other way round', emmett.liveMs, official.liveMs, 100);
   goal('server, 32 in flight', lean.many, emmett.many, 8);
   goal('server, 256 in flight', lean.flood, emmett.flood, 20);
-  goal('server, batches', lean.batches, emmett.batches, 5);
+  goal('server, batches, 8 at once for both', lean.batchesAtOnce, emmett.batchesAtOnce, 5);
   goal('server, reading a stream', lean.readStream, emmett.readStream, 3);
 }
 
