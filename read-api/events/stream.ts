@@ -30,9 +30,10 @@ export type StreamDeps = {
   /** Where a client begins that says nothing: what the tables hold, so that a page which has just read them misses nothing. */
   readonly reached: () => Promise<bigint | null>;
   readonly log: { warn(detail: object, line: string): void };
-  /** For tests: how many clients may follow at once, and how often each is asked whether it is there. */
+  /** For tests: how many clients may follow at once, how often each is asked whether it is there, how long it may be slow. */
   readonly clientsMax?: number;
   readonly heartbeatMs?: number;
+  readonly drainMsMax?: number;
 };
 
 export type EventStream = {
@@ -146,7 +147,7 @@ async function serve(client: WebSocket, { identity, filter, from }: Wanted, deps
     for await (const batch of prefixes.length === 0 ? [] : deps.store.subscribe(subscription)) {
       for (const event of batch.events) {
         if (!matches(filter, event) || !maySee(identity, event)) continue;
-        if (!(await canTake(client))) {
+        if (!(await canTake(client, deps.drainMsMax ?? drainMsMax))) {
           return client.close(closeCode.tryAgainLater, `resume after ${position}`);
         }
         send(client, { kind: 'event', event: wire(event) });
@@ -164,9 +165,9 @@ async function serve(client: WebSocket, { identity, filter, from }: Wanted, deps
 }
 
 /** Waits for a slow client for a while; false when it has not caught up by then. */
-async function canTake(client: WebSocket): Promise<boolean> {
+async function canTake(client: WebSocket, waitMsMax: number): Promise<boolean> {
   for (let waitedMs = 0; client.bufferedAmount > unsentBytesMax; waitedMs += drainLookMs) {
-    if (waitedMs > drainMsMax || client.readyState !== client.OPEN) return false;
+    if (waitedMs > waitMsMax || client.readyState !== client.OPEN) return false;
     await new Promise(resolve => setTimeout(resolve, drainLookMs));
   }
   return true;
