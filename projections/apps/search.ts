@@ -91,7 +91,7 @@ export const search: Projection = {
         {
           status: 'ready',
           updated_at: at,
-          found_tags: [...new Set(inspection.tags.map(foldTag))],
+          found_tags: [...new Set(inspection.tags.map(foldTag))].sort(),
           found_words: tagWords(inspection.tags).join(' '),
           found_about_words: wordsOf(`${inspection.title ?? ''} ${inspection.description ?? ''}`).join(' '),
         },
@@ -100,10 +100,13 @@ export const search: Projection = {
   },
 };
 
-/** Lists of words are kept as text with single spaces: no word holds one. `tags` are folded, for filters and facets. */
+/**
+ * Lists of words are kept as text with single spaces: no word holds one. `tags` are folded, for filters and facets. `app_id` has
+ * one collation in both tables, or their indexes would not serve to bring them together.
+ */
 const tables = `
   create table ${own} (
-    app_id text, tag text, folded text not null, words text not null, primary key (app_id, tag));
+    app_id text collate "C", tag text, folded text not null, words text not null, primary key (app_id, tag));
   create table ${table} (
     app_id text collate "C" primary key,
     name_sort text collate "C" not null,
@@ -130,33 +133,33 @@ const tables = `
   alter table ${table} alter column words set statistics 1000`;
 
 const functions = `
-  create or replace function apps_search_lexemes(weight text, words text) returns setof text language sql immutable as $$
-    select weight || word from unnest(string_to_array(words, ' ')) as word where word <> '' $$;
+  create or replace function apps_search_lexemes(weight text, words text) returns text language sql immutable as $$
+    select weight || replace(nullif(words, ''), ' ', ' ' || weight) $$;
 
   create or replace function apps_search_fill() returns trigger language plpgsql as $$
   declare
-    named text;
     tagged text;
   begin
     if tg_op = 'INSERT' then
-      select coalesce(array_agg(folded order by folded), '{}'), coalesce(string_agg(words, ' ' order by tag), '')
+      select coalesce(array_agg(distinct folded order by folded), '{}'), coalesce(string_agg(words, ' ' order by tag), '')
         into new.own_tags, new.own_words from ${own} where app_id = new.app_id;
     end if;
-    named := new.name_words;
-    tagged := concat_ws(' ', named, new.own_words, new.found_words);
-    new.tags := array(select distinct tag from unnest(new.own_tags || new.found_tags) as tag order by tag);
-    new.words := array_to_tsvector(array(
-      select '0' || new.name_lexeme
-      union select apps_search_lexemes('1', named)
-      union select apps_search_lexemes('2', tagged)
-      union select apps_search_lexemes('3', concat_ws(' ', tagged, new.about_words, new.found_about_words))));
+    tagged := concat_ws(' ', new.name_words, nullif(new.own_words, ''), nullif(new.found_words, ''));
+    -- Doubles are left out by array_to_tsvector.
+    new.words := array_to_tsvector(string_to_array(concat_ws(' ', '0' || new.name_lexeme,
+      apps_search_lexemes('1', new.name_words), apps_search_lexemes('2', tagged), apps_search_lexemes('3',
+        concat_ws(' ', tagged, nullif(new.about_words, ''), nullif(new.found_about_words, '')))), ' '));
+    new.tags := case
+      when new.found_tags = '{}' then new.own_tags
+      when new.own_tags = '{}' then new.found_tags
+      else array(select distinct tag from unnest(new.own_tags || new.found_tags) as tag order by tag) end;
     return new;
   end $$;
 
   create or replace function apps_search_own_changed() returns trigger language plpgsql as $$
   begin
     update ${table} s set own_tags = o.tags, own_words = o.words from (
-      select c.app_id, coalesce(array_agg(folded order by folded) filter (where folded is not null), '{}') as tags,
+      select c.app_id, coalesce(array_agg(distinct folded order by folded) filter (where folded is not null), '{}') as tags,
         coalesce(string_agg(words, ' ' order by tag), '') as words
       from (select distinct app_id from rows) c left join ${own} using (app_id) group by c.app_id) o
     where s.app_id = o.app_id and (s.own_tags <> o.tags or s.own_words <> o.words);
