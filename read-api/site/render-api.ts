@@ -22,6 +22,7 @@ type Content = { content?: Record<string, { schema?: Schema }>; description?: st
 type Operation = {
   tags?: string[];
   summary?: string;
+  description?: string;
   parameters?: Parameter[];
   requestBody?: Content;
   responses?: Record<string, Content>;
@@ -67,7 +68,13 @@ function renderOperation({
   verb: string;
   operation: Operation;
 }): string {
-  const { summary = '', parameters = [], requestBody, responses = {} } = operation;
+  const {
+    summary = '',
+    description = 'For everybody.',
+    parameters = [],
+    requestBody,
+    responses = {},
+  } = operation;
   const rows = parameters
     .map(
       ({ name, in: where, required, description, schema }) =>
@@ -82,6 +89,7 @@ function renderOperation({
     })
     .join('');
   return `<details><summary><b class="${verb}">${verb}</b> <code>${escaped(path)}</code> ${escaped(summary)}</summary>
+<p>${escaped(description)}</p>
 ${rows === '' ? '' : `<h4>Parameters</h4><table>${rows}</table>`}
 ${body === undefined ? '' : `<h4>Body</h4>${renderSchema(body)}`}${answers}</details>`;
 }

@@ -1,0 +1,178 @@
+/** The API as it describes itself: OpenAPI 3.1 for machines, a page for people. */
+import assert from 'node:assert/strict';
+import { after, suite, test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { describeApi } from '../../../cli/openapi.ts';
+import { renderApi } from '../../../read-api/site/render-api.ts';
+import { type Body, startApi } from '../../support/api.ts';
+
+const verbs = ['get', 'post', 'patch', 'delete', 'put'];
+
+suite('the API described', async () => {
+  const api = await startApi();
+  after(() => api.close());
+  const document = (await api.ask('GET', '/openapi.json', { token: null })).body;
+  const operations: { path: string; verb: string; operation: Body }[] = Object.entries<Body>(
+    document.paths,
+  ).flatMap(([path, item]) =>
+    Object.entries<Body>(item).map(([verb, operation]) => ({ path, verb, operation })),
+  );
+
+  test('is OpenAPI 3.1, for everybody, and the same whichever process is asked', async () => {
+    const answer = await api.ask('GET', '/openapi.json', { token: null });
+    assert.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8');
+    assert.equal(document.openapi, '3.1.0');
+    assert.deepEqual(Object.keys(document.info).sort(), ['description', 'title', 'version']);
+    assert.deepEqual(document.components.securitySchemes, { token: { type: 'http', scheme: 'bearer' } });
+    assert.deepEqual(document.security, [{ token: [] }]);
+    const alone = (await describeApi('0.0.0')) as Body;
+    assert.deepEqual(Object.keys(alone.paths).sort(), Object.keys(document.paths).sort());
+    assert.deepEqual(JSON.parse(JSON.stringify(alone.paths)), document.paths);
+  });
+
+  test('names every route there is', () => {
+    const hidden = ['/', '/a/{appId}', '/a/{appId}/*', '/vendor/{name}', '/web/*', '/openapi.json', '/docs'];
+    // printRoutes leaves no way to miss one: it is the router itself.
+    const routes = api.app.printRoutes({ commonPrefix: false });
+    const count = [...routes.matchAll(/\((?:[A-Z]+(?:, )?)+\)/g)].length;
+    assert.equal(Object.keys(document.paths).length + hidden.length, count, routes);
+  });
+
+  for (const { path, verb, operation } of operations) {
+    test(`${verb.toUpperCase()} ${path} says what it does, takes and answers, and how it says no`, () => {
+      assert.ok(verbs.includes(verb));
+      assert.match(operation.summary, /^[A-Z].{5,120}[^.]$/);
+      assert.equal(operation.tags.length, 1);
+      assert.match(operation.operationId, /^[a-z]+[A-Za-z0-9]*$/);
+      const isPublic =
+        ['/healthz', '/readyz', '/pictures/{sha256}'].includes(path) ||
+        (path.startsWith('/webhooks') && verb === 'post');
+      if (isPublic) assert.deepEqual(operation.security, []);
+      else assert.match(operation.description, /^Needs the scope (?:apps|stream):[a-z]+\.$/);
+      const { default: no, ...yes } = operation.responses;
+      assert.deepEqual(no.content, {
+        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+      });
+      assert.ok(Object.keys(yes).length > 0);
+      for (const [status, response] of Object.entries<Body>(yes)) {
+        assert.match(status, /^(?:101|20[012]|503)$/);
+        assert.ok(response.description.length > 1 && response.description !== 'Default Response');
+        if (verb !== 'get' && !isPublic) assert.ok(response.headers.Location, 'a write says where to read');
+      }
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      const parameters: Body[] = operation.parameters ?? [];
+      const inPath = parameters.filter(one => one.in === 'path');
+      assert.deepEqual(
+        inPath.map(one => one.name),
+        named,
+      );
+      for (const one of inPath) assert.equal(one.required, true);
+      const isWrite = verb !== 'get' && !isPublic;
+      assert.equal(
+        parameters.some(one => one.name === 'Idempotency-Key'),
+        isWrite,
+      );
+      if (
+        verb === 'get' &&
+        !isPublic &&
+        !['/stream', '/metrics', '/auth/identity', '/webhooks/git/{appId}'].includes(path)
+      ) {
+        assert.ok(
+          parameters.some(one => one.name === 'after'),
+          'a read can demand a position',
+        );
+      }
+    });
+  }
+
+  test('every operation has a name of its own', () => {
+    const ids = operations.map(({ operation }) => operation.operationId);
+    assert.ok(ids.length > 25);
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  test('every schema is one, and what is answered fits what is said', async () => {
+    const ajv = addFormats.default(
+      new Ajv2020({ strict: true, strictTypes: false, allowUnionTypes: true }) as never,
+    );
+    ajv.addSchema(document.components.schemas.Problem, '#/components/schemas/Problem');
+    let compiled = 0;
+    const visit = (node: Body): void => {
+      if (typeof node !== 'object' || node === null) return;
+      if (typeof node.schema === 'object') {
+        ajv.compile(node.schema);
+        compiled += 1;
+        return;
+      }
+      for (const inner of Object.values(node)) visit(inner);
+    };
+    visit(document.paths);
+    assert.ok(compiled > 80, `only ${compiled}`);
+    await api.write('POST', '/apps', {
+      id: 'fits',
+      name: 'A',
+      repoUrl: 'https://git.example/a.git',
+      tags: [{ key: 'k', value: 'v' }],
+    });
+    await api.write('POST', '/apps/fits/retry');
+    for (const place of [
+      '/apps',
+      '/apps/fits',
+      '/apps/fits/history',
+      '/apps/fits/ingestions',
+      '/suggest?q=k',
+      '/builds',
+      '/launches',
+    ]) {
+      const path = place.split('?')[0]?.replace('fits', '{appId}') ?? '';
+      const fits = ajv.compile(document.paths[path].get.responses['200'].content['application/json'].schema);
+      assert.ok(fits(await api.read(place)), `${place}: ${JSON.stringify(fits.errors)}`);
+    }
+    const fits = ajv.compile(document.components.schemas.Problem);
+    for (const place of ['/apps/nobody', '/apps?limit=0']) {
+      assert.ok(fits((await api.ask('GET', place)).body), place);
+    }
+  });
+
+  test('the page needs nothing from anywhere, and may do nothing', async () => {
+    const { headers, text, status } = await api.ask('GET', '/docs', { token: null });
+    assert.equal(status, 200);
+    assert.equal(headers.get('content-type'), 'text/html; charset=utf-8');
+    const policy = headers.get('content-security-policy') ?? '';
+    assert.match(policy, /^default-src 'none'; style-src 'unsafe-inline';/);
+    assert.doesNotMatch(policy, /script|https?:|\*/);
+    assert.doesNotMatch(text, /<script|<link|<img|<iframe|\son\w+=|url\(|@import|javascript:/i);
+    for (const [, target = ''] of text.matchAll(/(?:href|src)="([^"]*)"/g))
+      assert.match(target, /^[#/](?!\/)/);
+    for (const { path, verb, operation } of operations) {
+      assert.ok(
+        text.includes(`<b class="${verb.toUpperCase()}">${verb.toUpperCase()}</b> <code>${path}</code>`),
+        path,
+      );
+      assert.ok(text.includes(operation.summary.replaceAll('&', '&amp;')), operation.summary);
+      assert.ok(text.includes(`<p>${operation.description ?? 'For everybody.'}</p>`), path);
+    }
+    for (const [, id] of text.matchAll(/href="#([^"]*)"/g)) assert.ok(text.includes(`id="${id}"`), id);
+  });
+
+  test('what a description says is shown as text', () => {
+    const evil = `"><script>alert('&')</script>`;
+    const html = renderApi({
+      info: { title: evil, version: evil, description: evil },
+      paths: {
+        [`/${evil}`]: {
+          get: {
+            summary: evil,
+            tags: [evil],
+            parameters: [
+              { name: evil, in: 'query', description: evil, schema: { type: 'string', pattern: evil } },
+            ],
+            responses: { [evil]: { content: { x: { schema: { enum: [evil] } } } } },
+          },
+        },
+      },
+    });
+    assert.doesNotMatch(html, /<script|"><s/);
+  });
+});
