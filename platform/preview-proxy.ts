@@ -189,8 +189,10 @@ function forward(
   });
   // The visitor has gone: nobody waits for the answer any more.
   response.once('close', () => response.writableFinished || outgoing.destroy());
-  if (hasBody(request)) request.pipe(outgoing);
-  else outgoing.end();
+  if (!hasBody(request)) return void outgoing.end();
+  // The app may answer before there is a first part of the body.
+  outgoing.flushHeaders();
+  request.pipe(outgoing);
 }
 
 function upgrade(proxy: Proxy, visit: Visit, request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -1,0 +1,495 @@
+/** Running apps behind addresses of their own: what gets through, what does not, and what a visitor sees meanwhile. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { Readable } from 'node:stream';
+import { after, suite, test } from 'node:test';
+import fc from 'fast-check';
+import { WebSocket, WebSocketServer } from 'ws';
+import { startPreview } from '../support/preview.ts';
+
+const token = 'apphub_token-of-the-operator';
+
+suite('previews', async () => {
+  const preview = await startPreview({ isPlatformToken: given => given === token });
+  after(() => preview.close());
+  /** Answers with what it was asked, as JSON. */
+  await preview.app('echo', async (request, response) => {
+    // A request that breaks off has no body to tell of.
+    const parts = await Readable.from(request)
+      .toArray()
+      .catch(() => []);
+    const body = Buffer.concat(parts).toString();
+    const { method, url, rawHeaders } = request;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ method, url, rawHeaders, headers: request.headers, body }));
+  });
+  const echo = async (path?: string, asked?: Parameters<typeof preview.visit>[2]) => {
+    const { status, text } = await preview.visit('echo', path, asked);
+    assert.equal(status, 200, text);
+    return JSON.parse(text) as {
+      method: string;
+      url: string;
+      rawHeaders: string[];
+      headers: Record<string, string>;
+      body: string;
+    };
+  };
+
+  test('method, path, query and body get through as they are', async () => {
+    for (const path of [
+      '/',
+      '/a/b?c=d&c=e',
+      '/%2e%2e/%00?x=%zz',
+      '/a//b/../c',
+      '/?',
+      `/${'x'.repeat(8_000)}`,
+    ]) {
+      assert.equal((await echo(path)).url, path);
+    }
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+      const headers = { 'content-length': String(Buffer.byteLength('größe ✓')) };
+      const seen = await echo('/', { method, body: 'größe ✓', headers });
+      assert.deepEqual([seen.method, seen.body], [method, 'größe ✓']);
+    }
+    const chunked = await echo('/', {
+      method: 'POST',
+      body: 'in parts',
+      headers: { 'transfer-encoding': 'chunked' },
+    });
+    assert.equal(chunked.body, 'in parts');
+    const head = await preview.visit('echo', '/', { method: 'HEAD' });
+    assert.deepEqual([head.status, head.text], [200, '']);
+  });
+
+  test('a request that claims to end later, or twice, never becomes a second one', async () => {
+    const start = 'POST / HTTP/1.1\r\nhost: echo.preview.localhost\r\n';
+    const smuggled = 'GET /smuggled HTTP/1.1\r\nhost: echo.preview.localhost\r\n\r\n';
+    const tricks = [
+      `${start}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+      `${start}content-length: 0\r\ncontent-length: 40\r\n\r\n${smuggled}`,
+      `${start}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`,
+      `${start}transfer-encoding : chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+      `${start}x: y\rcontent-length: 40\r\n\r\n${smuggled}`,
+      `${start}transfer-encoding: chunked\r\n\r\n5;x\ny\r\nhello\r\n0\r\n\r\n${smuggled}`,
+    ];
+    for (const trick of tricks) {
+      const text = await preview.raw(trick);
+      assert.match(text, /^HTTP\/1\.1 400 /, trick);
+      assert.doesNotMatch(text, /smuggled/, trick);
+    }
+    // With GET, a length the proxy did not pass on would leave the body to be read as a request.
+    const { body } = await echo('/', {
+      method: 'GET',
+      body: smuggled,
+      headers: { 'content-length': String(smuggled.length) },
+    });
+    assert.equal(body, smuggled);
+    const seen = await echo('/', {
+      method: 'DELETE',
+      body: smuggled,
+      headers: { 'transfer-encoding': 'chunked' },
+    });
+    assert.equal(seen.body, smuggled);
+  });
+
+  test('what is for one hop ends here, also what the sender says is', async () => {
+    const { headers } = await echo('/', {
+      method: 'POST',
+      body: 'x',
+      headers: {
+        'transfer-encoding': 'chunked',
+        connection: 'close, x-secret-hop, Keep-Alive',
+        'x-secret-hop': '1',
+        'keep-alive': 'timeout=5',
+        te: 'trailers',
+        trailer: 'x-later',
+        'proxy-authorization': 'Basic x',
+        'proxy-connection': 'keep-alive',
+        'x-mine': 'kept',
+      },
+    });
+    for (const name of [
+      'x-secret-hop',
+      'keep-alive',
+      'te',
+      'trailer',
+      'proxy-authorization',
+      'proxy-connection',
+      'upgrade',
+    ]) {
+      assert.equal(headers[name], undefined, name);
+    }
+    assert.equal(headers['x-mine'], 'kept');
+  });
+
+  test('who asked is said by the proxy alone', async () => {
+    const { headers } = await echo('/', {
+      headers: {
+        'x-forwarded-for': '1.2.3.4',
+        'x-forwarded-host': 'evil.example',
+        'x-forwarded-proto': 'https',
+        'x-forwarded-prefix': '/x',
+        forwarded: 'for=1.2.3.4',
+        'x-real-ip': '1.2.3.4',
+        'x-apphub-actor': 'operator',
+      },
+    });
+    const host = `echo.preview.localhost:${preview.port}`;
+    assert.deepEqual(
+      [headers['x-forwarded-for'], headers['x-forwarded-host'], headers['x-forwarded-proto'], headers.host],
+      ['127.0.0.1', host, 'http', host],
+    );
+    for (const name of ['forwarded', 'x-real-ip', 'x-apphub-actor', 'x-forwarded-prefix']) {
+      assert.equal(headers[name], undefined, name);
+    }
+  });
+
+  test('what opens the doors of the platform stays outside; what is the app’s own gets in', async () => {
+    const asked = (headers: Record<string, string>) => echo('/', { headers });
+    assert.equal((await asked({ authorization: `Bearer ${token}` })).headers.authorization, undefined);
+    assert.equal((await asked({ authorization: `bearer   ${token} ` })).headers.authorization, undefined);
+    assert.equal(
+      (await asked({ authorization: 'Bearer of-the-app' })).headers.authorization,
+      'Bearer of-the-app',
+    );
+    assert.equal((await asked({ authorization: 'Basic dTpw' })).headers.authorization, 'Basic dTpw');
+    const cookies =
+      'apphub=1; a=1; __Host-apphub_session=2; AppHub-x=3; b="x; y"; __Secure-apphub=4; my-apphub=5';
+    assert.equal((await asked({ cookie: cookies })).headers.cookie, 'a=1; b="x; y"; my-apphub=5');
+    assert.equal((await asked({ cookie: 'apphub=1' })).headers.cookie, undefined);
+    const { headers } = await asked({ 'sec-websocket-protocol': `chat, bearer.${token}, bearer.own` });
+    assert.equal(headers['sec-websocket-protocol'], 'chat, bearer.own');
+  });
+
+  test('the app’s answer comes through, but for what would reach beyond its own origin', async () => {
+    await preview.app('answers', (_request, response) => {
+      response.writeHead(
+        418,
+        'Short and stout',
+        [
+          ['Set-Cookie', 'a=1; Domain=localhost; Path=/; HttpOnly'],
+          ['Set-Cookie', 'b=2; domain = .preview.localhost'],
+          ['Set-Cookie', 'domain=3; Secure'],
+          ['Content-Security-Policy', "default-src 'self'; frame-ancestors 'none'; img-src *"],
+          ['Content-Security-Policy', 'frame-ancestors https://evil.example, script-src x'],
+          ['X-Frame-Options', 'DENY'],
+          ['Alt-Svc', 'h3=":443"'],
+          ['Connection', 'x-hop'],
+          ['X-Hop', '1'],
+          ['X-Forwarded-Host', 'x'],
+          ['X-Mine', 'kept'],
+          ['Vary', 'a'],
+          ['Vary', 'b'],
+        ].flat(),
+      );
+      response.end('tea');
+    });
+    const { status, headers, text } = await preview.visit('answers');
+    assert.deepEqual([status, text], [418, 'tea']);
+    assert.deepEqual(headers['set-cookie'], ['a=1; Path=/; HttpOnly', 'b=2', 'domain=3; Secure']);
+    const policy = headers['content-security-policy'] ?? '';
+    const framed = `frame-ancestors 'self' http://localhost:${preview.port} http://127.0.0.1:${preview.port}`;
+    assert.equal(policy, `default-src 'self'; img-src *, script-src x, ${framed}`);
+    for (const name of ['x-frame-options', 'alt-svc', 'x-hop', 'x-forwarded-host'])
+      assert.equal(headers[name], undefined, name);
+    assert.deepEqual([headers['x-mine'], headers.vary], ['kept', 'a, b']);
+    assert.equal(headers['x-apphub-launch'], 'answers');
+    assert.equal(headers['origin-agent-cluster'], '?1');
+  });
+
+  test('an answer is passed on as it comes, both ways at once', async () => {
+    const parts = Promise.withResolvers<void>();
+    await preview.app('streams', (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      request.on('data', part => response.write(`got ${part}`));
+      request.on('end', () => parts.promise.then(() => response.end('bye')));
+    });
+    const socket = connect(preview.port, '127.0.0.1');
+    let text = '';
+    let came = Promise.withResolvers<void>();
+    socket.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+      came.resolve();
+      came = Promise.withResolvers<void>();
+    });
+    const until = async (pattern: RegExp) => {
+      while (!pattern.test(text)) await came.promise;
+    };
+    socket.write('POST / HTTP/1.1\r\nhost: streams.preview.localhost\r\ntransfer-encoding: chunked\r\n\r\n');
+    await until(/event-stream/);
+    socket.write('3\r\none\r\n');
+    await until(/got one/);
+    socket.write('3\r\ntwo\r\n0\r\n\r\n');
+    await until(/got two/);
+    parts.resolve();
+    await until(/bye/);
+    socket.destroy();
+  });
+
+  test('a visitor who leaves is not worked for any longer; an app that breaks off is not made whole', async () => {
+    const gone = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    await preview.app('leaves', (_request, response) => {
+      response.once('close', () => gone.resolve());
+      response.write('begun');
+      asked.resolve();
+    });
+    const socket = connect(preview.port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nhost: leaves.preview.localhost\r\n\r\n');
+    await asked.promise;
+    socket.destroy();
+    await gone.promise;
+
+    await preview.app('breaks', (_request, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('half', () => response.destroy());
+    });
+    await assert.rejects(preview.visit('breaks'), /aborted|ECONNRESET|socket hang up/);
+  });
+
+  test('a connection that the app has closed meanwhile is not the visitor’s trouble', async () => {
+    const { server } = await preview.app('sleepy', (_request, response) => response.end('awake'));
+    for (let turn = 0; turn < 5; turn += 1) {
+      assert.equal((await preview.visit('sleepy')).text, 'awake');
+      server.closeAllConnections();
+    }
+  });
+
+  test('while there is no app, a page says why, and looks again where that may help', async () => {
+    const page = (status: number) => ({ status, title: `State <${status}>`, message: 'Be "patient" & wait' });
+    for (const status of [503, 410]) preview.upstreams.set(`at-${status}`, page(status));
+    const starting = await preview.visit('at-503');
+    assert.equal(starting.status, 503);
+    assert.equal(starting.headers['retry-after'], '2');
+    assert.equal(starting.headers['cache-control'], 'no-store');
+    assert.match(starting.text, /<meta http-equiv="refresh" content="2">/);
+    assert.match(starting.text, /State &#60;503&#62;/);
+    assert.doesNotMatch(starting.text, /<script|State </);
+    const policy = String(starting.headers['content-security-policy']);
+    assert.match(
+      policy,
+      /^default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self' http:\/\/localhost/,
+    );
+    const stopped = await preview.visit('at-410');
+    assert.equal(stopped.status, 410);
+    assert.doesNotMatch(stopped.text, /refresh/);
+    const head = await preview.visit('at-410', '/', { method: 'HEAD' });
+    assert.deepEqual([head.status, head.text], [410, '']);
+    const posted = await preview.visit('at-503', '/', { method: 'POST', body: 'x'.repeat(100_000) });
+    assert.equal(posted.status, 503);
+  });
+
+  test('nothing listens, nobody knows it, nobody can say', async () => {
+    const { server, port } = await preview.app('silent', () => undefined);
+    server.close();
+    server.closeAllConnections();
+    preview.upstreams.set('silent', { host: '127.0.0.1', port });
+    const silent = await preview.visit('silent');
+    assert.deepEqual([silent.status, silent.headers['retry-after']], [502, '5']);
+    for (const name of [
+      'nobody',
+      'a.b',
+      '-x',
+      'x-',
+      '_',
+      'x'.repeat(64),
+      "'",
+      '..',
+      'echo.preview.localhost.echo',
+    ]) {
+      const { status, text } = await preview.visit(name);
+      assert.equal(status, 404, name);
+      assert.match(text, /There is nothing here/);
+    }
+    assert.equal(
+      (await preview.visit('', '/', { headers: { host: `preview.localhost:${preview.port}` } })).status,
+      404,
+    );
+    const lost = await startPreview({ resolve: async () => Promise.reject(new Error('password=secret')) });
+    const answer = await lost.visit('any');
+    assert.equal(answer.status, 503);
+    assert.doesNotMatch(answer.text, /secret/);
+    assert.deepEqual(lost.logged, ['cannot find a launch']);
+    await lost.close();
+  });
+
+  test('an app that speaks no HTTP is an app that does not answer', async () => {
+    for (const said of [
+      'garbage\r\n\r\n',
+      'HTTP/1.1 999999 x\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx',
+      '',
+    ]) {
+      const app = createServer(socket => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.end(said));
+      }).listen(0, '127.0.0.1');
+      await once(app, 'listening');
+      preview.upstreams.set('garbled', { host: '127.0.0.1', port: (app.address() as { port: number }).port });
+      assert.equal((await preview.visit('garbled')).status, 502, JSON.stringify(said));
+      app.close();
+    }
+  });
+
+  test('the host alone says which launch is meant, however it is written', async () => {
+    const { port } = preview;
+    for (const host of [
+      'ECHO.Preview.LocalHost',
+      `echo.preview.localhost.:${port}`,
+      'echo.preview.localhost',
+    ]) {
+      const { status } = await preview.visit('', '/', { headers: { host } });
+      assert.equal(status, 200, host);
+    }
+    for (const host of [
+      'localhost',
+      'evilpreview.localhost',
+      'echo.preview.localhost.evil.example',
+      '127.0.0.1',
+      'echo.preview.localhost@x',
+      'x#.preview.localhost.y',
+    ]) {
+      assert.equal((await preview.visit('', '/', { headers: { host } })).text, 'the platform itself', host);
+    }
+    const absolute = await preview.raw(
+      'GET http://other.preview.localhost/path?q HTTP/1.1\r\nhost: echo.preview.localhost\r\nconnection: close\r\n\r\n',
+    );
+    assert.match(absolute, /"url":"\/path\?q"/);
+    const twice = await preview.raw(
+      'GET / HTTP/1.1\r\nhost: echo.preview.localhost\r\nhost: other.preview.localhost\r\nconnection: close\r\n\r\n',
+    );
+    assert.doesNotMatch(twice, /other\.preview/);
+    const star = await preview.raw(
+      'OPTIONS * HTTP/1.1\r\nhost: echo.preview.localhost\r\nconnection: close\r\n\r\n',
+    );
+    assert.match(star, /"url":"\*"/);
+  });
+
+  test('no field of a request breaks it or gets a claim through', async () => {
+    const name = fc.oneof(
+      fc.constantFrom(
+        'connection',
+        'te',
+        'cookie',
+        'authorization',
+        'x-forwarded-for',
+        'X-AppHub-X',
+        'forwarded',
+        'accept',
+        'range',
+        'origin',
+      ),
+      fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/),
+    );
+    const value = fc.stringMatching(/^[!-~]([ -~\x80-\xff]{0,40}[!-~])?$/);
+    const taken = new Set(['content-length', 'transfer-encoding', 'host', 'expect', 'upgrade']);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(name, value), { maxLength: 8 }), async pairs => {
+        const headers = Object.fromEntries(pairs.filter(([key]) => !taken.has(key)));
+        const seen = await echo('/', { headers });
+        assert.equal(seen.headers['x-forwarded-for'], '127.0.0.1');
+        assert.ok(!Object.keys(seen.headers).some(key => key.startsWith('x-apphub')));
+        assert.doesNotMatch(seen.headers.cookie ?? '', /(?:^|; )apphub/i);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  suite('WebSockets', () => {
+    const sockets = new WebSocketServer({
+      noServer: true,
+      handleProtocols: offered => [...offered][0] ?? false,
+    });
+    const open = (name: string, protocols: string[] = [], headers: Record<string, string> = {}) =>
+      new WebSocket(`ws://127.0.0.1:${preview.port}/chat?a=b`, protocols, {
+        headers: { host: `${name}.preview.localhost`, ...headers },
+      });
+
+    test('go through both ways, with what was sent before the answer', async () => {
+      const seen: IncomingMessage[] = [];
+      await preview.app(
+        'chat',
+        (_request, response) => response.end(),
+        (incoming, socket, head) => {
+          seen.push(incoming as IncomingMessage);
+          sockets.handleUpgrade(incoming as IncomingMessage, socket, head, client => {
+            client.send('hello');
+            client.on('message', (data, isBinary) => client.send(data, { binary: isBinary }));
+          });
+        },
+      );
+      const client = open('chat', ['apphub', `bearer.${token}`, 'chat'], {
+        cookie: 'apphub=1; a=1',
+        authorization: `Bearer ${token}`,
+      });
+      const [first] = await once(client, 'message');
+      assert.equal(String(first), 'hello');
+      assert.equal(client.protocol, 'apphub');
+      for (const message of ['größe', Buffer.alloc(300_000, 7)]) {
+        client.send(message);
+        const [back] = await once(client, 'message');
+        assert.ok(Buffer.from(message as string).equals(back as Buffer));
+      }
+      const [{ url, headers }] = seen as [IncomingMessage];
+      assert.deepEqual([url, headers.cookie, headers.authorization], ['/chat?a=b', 'a=1', undefined]);
+      assert.equal(headers['sec-websocket-protocol'], 'apphub, chat');
+      client.close(4_001, 'enough');
+      const [code] = await once(client, 'close');
+      assert.equal(code, 4_001);
+    });
+
+    test('end on both sides when one side is gone', async () => {
+      const atApp = Promise.withResolvers<WebSocket>();
+      await preview.app(
+        'ends',
+        (_request, response) => response.end(),
+        (incoming, socket, head) =>
+          sockets.handleUpgrade(incoming as IncomingMessage, socket, head, client => atApp.resolve(client)),
+      );
+      const client = open('ends');
+      await once(client, 'open');
+      const closed = once(await atApp.promise, 'close');
+      client.terminate();
+      assert.equal((await closed)[0], 1006);
+    });
+
+    test('that an app declines, or that there is no app for, are answered like any request', async () => {
+      await preview.app('declines', (_request, response) =>
+        response.writeHead(401, { 'x-mine': '1' }).end('no'),
+      );
+      preview.upstreams.set('starting', { status: 503, title: 'Starting', message: 'Wait' });
+      const { server } = await preview.app('down', () => undefined);
+      server.close();
+      for (const [name, status] of [
+        ['declines', 401],
+        ['starting', 503],
+        ['nobody', 404],
+        ['down', 502],
+      ] as const) {
+        const client = open(name);
+        client.on('error', () => undefined);
+        const [, answer] = await once(client, 'unexpected-response');
+        assert.equal(answer.statusCode, status, name);
+        answer.destroy();
+      }
+    });
+
+    test('all go when the proxy is closed', async () => {
+      const own = await startPreview();
+      await own.app(
+        'chat',
+        (_request, response) => response.end(),
+        (incoming, socket, head) =>
+          sockets.handleUpgrade(incoming as IncomingMessage, socket, head, () => undefined),
+      );
+      const client = new WebSocket(`ws://127.0.0.1:${own.port}/`, {
+        headers: { host: 'chat.preview.localhost' },
+      });
+      await once(client, 'open');
+      await own.close();
+      assert.equal((await once(client, 'close'))[0], 1006);
+    });
+  });
+});
