@@ -87,6 +87,11 @@ function readTokens(name: string): Token[] {
   return tokens;
 }
 
+/** Whether a name without slashes fits a pattern without slashes, as COPY and .dockerignore have them. */
+export function fitsName(pattern: string, name: string): boolean {
+  return matchesName(readTokens(pattern), name);
+}
+
 /** The inside of `[…]`: single characters and ranges, all of them turned round by a leading `^`. */
 function readClass(chars: readonly string[]): (char: string) => boolean {
   const negated = chars[0] === '^';

@@ -18,6 +18,7 @@ import { BuildFailure, type Docker, labelOf } from '../adapters/docker-types.ts'
 import { cloneRepository, GitFailure } from '../adapters/git.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
+import { findContextFolder } from './inspect/build-context.ts';
 
 const limits = {
   cpus: 2,
@@ -183,10 +184,12 @@ async function buildImage(
     allowLocal: deps.allowLocalRepositories,
     signal,
   });
-  await writer.write(`Building ${image} from ${dockerfilePath}`);
+  const context = await findContextFolder(directory, dockerfilePath);
+  const within = context === '' ? '' : `, with the folder ${context} as its context`;
+  await writer.write(`Building ${image} from ${dockerfilePath}${within}`);
   const { imageId, bytes, ports } = await deps.docker.buildImage({
-    directory,
-    dockerfilePath,
+    directory: path.join(directory, context),
+    dockerfilePath: path.posix.relative(context, path.posix.normalize(dockerfilePath)),
     tag: image,
     labels,
     limits,

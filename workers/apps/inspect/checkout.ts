@@ -14,6 +14,8 @@ type Entry = { name: string; kind: 'file' | 'folder' | 'link' };
 export type Checkout = {
   /** Whether there is a regular file of this name inside the checkout. */
   hasFile(file: string): Promise<boolean>;
+  /** Whether a file, a folder or a link that leads to one inside the checkout has this name. */
+  has(name: string): Promise<boolean>;
   /** The bytes of a file, or null when it is absent, no regular file, outside the checkout or longer than `bytesMax`. */
   readBytes(file: string, bytesMax: number): Promise<Buffer | null>;
   /** The same as text; what is not UTF-8 is replaced. */
@@ -31,6 +33,7 @@ export async function openCheckout(directory: string): Promise<Checkout> {
   const readBytes = (file: string, bytesMax: number) => readInside(root, file, bytesMax);
   return {
     readBytes,
+    has: async name => (await resolveInside(root, name)) !== undefined,
     async hasFile(file) {
       const real = await resolveInside(root, file);
       return real !== undefined && (await stat(real)).isFile();

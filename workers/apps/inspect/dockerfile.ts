@@ -3,11 +3,14 @@
  * Follows Docker's reference: ARGs before the first FROM serve only FROM lines; a stage has its own variables; a stage that
  * is built on another one inherits what that one declared.
  */
-import { DockerfileParser, Env, type Instruction } from 'dockerfile-ast';
+import path from 'node:path';
+import { Add, Copy, DockerfileParser, Env, type Instruction } from 'dockerfile-ast';
 import { portsMax } from '../../../domain/kernel/limits.ts';
 
 const valueCharsMax = 1_024;
 const stagesMax = 64;
+const sourcesMax = 1_000;
+const wordsMax = 2_000;
 
 type Stage = {
   name: string | null;
@@ -22,6 +25,10 @@ export type Dockerfile = {
   healthcheck: boolean;
   /** The words of RUN, CMD and ENTRYPOINT, lower case. */
   commands: string;
+  /** What COPY and ADD of any stage take out of the build's context: paths and patterns, with their variables put in. */
+  sources: string[];
+  /** The words of RUN, CMD and ENTRYPOINT as they are, those below the working folder relative to it. */
+  words: string[];
 };
 
 type Variables = ReadonlyMap<string, string>;
@@ -30,6 +37,7 @@ type StageState = Stage & {
   env: Map<string, string>;
   ports: number[];
   healthcheck: boolean;
+  workdir: string;
 };
 
 /** Reads a Dockerfile, or gives null for a text without a FROM instruction. Never throws. */
@@ -38,7 +46,9 @@ export function parseDockerfile(text: string): Dockerfile | null {
   const globals = new Map<string, string>();
   const stages: StageState[] = [];
   const commands: string[] = [];
-  for (const { keyword, args } of instructions) {
+  const sources: string[] = [];
+  const words: string[] = [];
+  for (const { keyword, args, json } of instructions) {
     const stage = stages.at(-1);
     if (keyword === 'FROM') {
       const begun = beginStage(args, globals, stages);
@@ -48,7 +58,11 @@ export function parseDockerfile(text: string): Dockerfile | null {
       for (const arg of args) declareArg(arg, globals, stage);
     } else if (stage !== undefined) {
       applyInstruction(stage, keyword, args);
-      if (['RUN', 'CMD', 'ENTRYPOINT'].includes(keyword)) commands.push(args.join(' ').toLowerCase());
+      if (['COPY', 'ADD'].includes(keyword)) sources.push(...sourcesOf(json ?? args, stage));
+      if (['RUN', 'CMD', 'ENTRYPOINT'].includes(keyword)) {
+        commands.push(args.join(' ').toLowerCase());
+        words.push(...wordsOf(json ?? args, stage));
+      }
     }
   }
   const last = stages.at(-1);
@@ -58,17 +72,61 @@ export function parseDockerfile(text: string): Dockerfile | null {
     ports: last.ports,
     healthcheck: last.healthcheck,
     commands: commands.join('\n'),
+    sources: sources.slice(0, sourcesMax),
+    words: words.slice(0, wordsMax),
   };
 }
 
-function readInstructions(text: string): { keyword: string; args: string[] }[] {
+type Read = {
+  keyword: string;
+  args: string[];
+  /** The words of the form with brackets. */
+  json: string[] | null;
+};
+
+function readInstructions(text: string): Read[] {
   try {
-    return DockerfileParser.parse(text)
-      .getInstructions()
-      .map(each => ({ keyword: each.getKeyword().toUpperCase(), args: argumentsOf(each) }));
+    return DockerfileParser.parse(text).getInstructions().map(readInstruction);
   } catch {
     return [];
   }
+}
+
+function readInstruction(instruction: Instruction): Read {
+  const keyword = instruction.getKeyword().toUpperCase();
+  const isCopy = instruction instanceof Copy || instruction instanceof Add;
+  const isOther = isCopy && instruction.getFlags().some(flag => flag.getName() === 'from');
+  // What comes from another stage or image is not of the context.
+  if (isOther) return { keyword, args: [], json: null };
+  return { keyword, args: argumentsOf(instruction), json: jsonOf(instruction) };
+}
+
+function jsonOf(instruction: Instruction): string[] | null {
+  const content = instruction.getArgumentsContent()?.replace(/^(?:--\S+\s+)*/, '');
+  if (content?.startsWith('[') !== true) return null;
+  try {
+    const words: unknown = JSON.parse(content.replace(/\\\r?\n/g, ''));
+    return Array.isArray(words) && words.every(word => typeof word === 'string') ? words : null;
+  } catch {
+    return null;
+  }
+}
+
+/** All words but the last, which says where to. Addresses and texts that stand in the Dockerfile itself are none of them. */
+function sourcesOf(args: readonly string[], stage: StageState): string[] {
+  const variables = variablesOf(stage);
+  const given = args[0]?.startsWith('<<') ? [] : args.slice(0, -1).filter(arg => !arg.startsWith('--'));
+  return given
+    .map(source => substitute(source, variables))
+    .filter(source => source !== '' && !/^(?:[a-z][a-z+]*:\/\/|git@)/i.test(source));
+}
+
+function wordsOf(args: readonly string[], { workdir }: StageState): string[] {
+  const below = workdir.endsWith('/') ? workdir : `${workdir}/`;
+  return args
+    .flatMap(arg => arg.split(/[\s;&|()<>"'`=,]+/))
+    .map(word => (word.startsWith(below) ? word.slice(below.length) : word))
+    .filter(word => word !== '' && word.length <= valueCharsMax);
 }
 
 /** The words of an instruction; for ENV, in both of its forms, `NAME=value` without quotes. */
@@ -92,6 +150,7 @@ function beginStage(args: string[], globals: Map<string, string>, stages: StageS
     env: new Map(parent?.env),
     ports: [...(parent?.ports ?? [])],
     healthcheck: parent?.healthcheck ?? false,
+    workdir: parent?.workdir ?? '/',
   };
 }
 
@@ -115,6 +174,8 @@ function applyInstruction(stage: StageState, keyword: string, args: string[]): v
   const variables = variablesOf(stage);
   if (keyword === 'ENV') {
     for (const [name, value] of args.map(splitPair)) stage.env.set(name, substitute(value ?? '', variables));
+  } else if (keyword === 'WORKDIR') {
+    stage.workdir = path.posix.resolve(stage.workdir, substitute(args.join(' '), variables));
   } else if (keyword === 'HEALTHCHECK') {
     stage.healthcheck = args.find(arg => !arg.startsWith('--'))?.toUpperCase() === 'CMD';
   } else if (keyword === 'EXPOSE') {
