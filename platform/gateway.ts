@@ -1,6 +1,8 @@
 /** One port before several processes: requests that change something go to one, everything else to the other. Streams both ways. */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Problem } from './problem.ts';
+import { refuse } from './server.ts';
 
 const socketsMax = 512;
 
@@ -19,24 +21,14 @@ export function openGateway({ commandsUrl, readUrl }: GatewayOptions): Gateway {
     return isRead && !request.url?.startsWith('/webhooks/') ? readUrl : commandsUrl;
   };
   return {
-    handleRequest(request, response) {
-      const { hostname, port } = new URL(targetOf(request));
-      const { method, url: path, headers } = request;
-      const onward = http.request({ hostname, port, method, path, headers, agent }, answer => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-        answer.once('error', () => response.destroy());
-      });
-      onward.once('error', () => sayUnavailable(response));
-      response.once('close', () => onward.destroy());
-      request.pipe(onward);
-    },
+    handleRequest: (request, response) => forward(request, response, targetOf(request), agent),
     handleUpgrade(request, socket, head) {
       const { hostname, port } = new URL(readUrl);
       const onward = http.request({ hostname, port, path: request.url, headers: request.headers });
       const end = () => socket.destroy();
-      socket.once('error', () => onward.destroy());
-      onward.once('error', end);
+      socket.on('error', end);
+      socket.once('close', () => onward.destroy());
+      onward.once('error', () => refuse(socket, away()));
       onward.once('response', answer => {
         socket.write(headOf(answer));
         answer.pipe(socket);
@@ -44,14 +36,38 @@ export function openGateway({ commandsUrl, readUrl }: GatewayOptions): Gateway {
       onward.once('upgrade', (answer, upstream, upstreamHead) => {
         socket.write(headOf(answer));
         socket.write(upstreamHead);
-        upstream.once('error', end);
-        socket.once('error', () => upstream.destroy());
+        upstream.on('error', end);
+        upstream.once('close', end);
+        socket.once('close', () => upstream.destroy());
         socket.pipe(upstream).pipe(socket);
       });
       onward.end(head);
     },
     close: () => agent.destroy(),
   };
+}
+
+function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: string,
+  agent: http.Agent | false,
+): void {
+  const { hostname, port } = new URL(target);
+  const { method, url: path, headers } = request;
+  const onward = http.request({ hostname, port, method, path, headers, agent }, answer => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    answer.pipe(response);
+    answer.once('error', () => response.destroy());
+  });
+  onward.once('error', () => {
+    // The other process closed a connection that had been idle, so it has not seen this request.
+    const isUnseen = onward.reusedSocket && method === 'GET' && !response.headersSent;
+    if (isUnseen && !response.destroyed) forward(request, response, target, false);
+    else sayUnavailable(response);
+  });
+  response.once('close', () => onward.destroy());
+  request.pipe(onward);
 }
 
 function headOf(answer: IncomingMessage): string {
@@ -62,13 +78,14 @@ function headOf(answer: IncomingMessage): string {
   return `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\n${fields.join('\r\n')}\r\n\r\n`;
 }
 
+const away = () =>
+  new Problem(503, 'unavailable', 'This part of the platform is starting or down; try again');
+
 function sayUnavailable(response: ServerResponse): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  const title = 'This part of the platform is starting or down; try again';
-  const problem = { type: 'urn:apphub:problem:unavailable', title, status: 503, code: 'unavailable' };
   response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '1' });
-  response.end(JSON.stringify(problem));
+  response.end(JSON.stringify(away().toDocument()));
 }

@@ -68,9 +68,13 @@ export function openFolderObjects(folder: string): Objects {
       const file = fileOf(key);
       const handle = await open(file).catch(absent);
       if (handle === undefined) return undefined;
-      const { size } = await handle.stat();
+      const seen = await handle.stat();
+      if (!seen.isFile()) {
+        await handle.close();
+        return undefined;
+      }
       const contentType = await readType(`${file}${metaSuffix}`);
-      return { stream: createReadStream('', { fd: handle }), contentType, bytes: size };
+      return { stream: createReadStream('', { fd: handle }), contentType, bytes: seen.size };
     },
     async has(key) {
       return (await stat(fileOf(key)).catch(absent))?.isFile() ?? false;
@@ -118,6 +122,9 @@ async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
 }
 
 function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  // ENOTDIR: what would be its folder is an object itself.
+  const isAbsent =
+    error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR'].includes(String(error.code));
+  if (isAbsent) return undefined;
   throw error;
 }

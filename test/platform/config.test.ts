@@ -1,0 +1,124 @@
+/** Settings from the environment: defaults that work, and a sentence for what cannot be used. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { suite, test } from 'node:test';
+import { ConfigError, readConfig } from '../../platform/config.ts';
+
+suite('settings', () => {
+  test('without any, everything is on this machine', () => {
+    assert.deepEqual(readConfig({}), {
+      port: 4_000,
+      host: '127.0.0.1',
+      dataDir: path.resolve('data'),
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      eventstoreUrl: undefined,
+      dockerHost: undefined,
+      previewDomain: 'preview.localhost',
+      previewPort: 4_000,
+      allowLocalRepositories: false,
+      allowInlineMode: true,
+      logDurability: 'always',
+      operatorToken: undefined,
+      webhookSecret: undefined,
+      syncSeconds: 300,
+      ingestionsAtOnce: 2,
+      buildsAtOnce: 1,
+      s3: undefined,
+      logLevel: 'info',
+    });
+  });
+
+  test('what is empty or blank is not set', () => {
+    const names = [
+      'PORT',
+      'HOST',
+      'DATABASE_URL',
+      'REDIS_URL',
+      'APPHUB_DATA_DIR',
+      'LOG_LEVEL',
+      'APPHUB_S3_BUCKET',
+      'APPHUB_OPERATOR_TOKEN',
+    ];
+    for (const blank of ['', '  ']) {
+      assert.deepEqual(readConfig(Object.fromEntries(names.map(name => [name, blank]))), readConfig({}));
+    }
+  });
+
+  const taken: [string, string, keyof ReturnType<typeof readConfig>, unknown][] = [
+    ['PORT', ' 80 ', 'port', 80],
+    ['PORT', '0', 'port', 0],
+    ['PORT', '8080', 'previewPort', 8_080],
+    ['APPHUB_PREVIEW_PORT', '443', 'previewPort', 443],
+    ['APPHUB_DATA_DIR', '/srv/x', 'dataDir', '/srv/x'],
+    ['DATABASE_URL', 'postgresql://u:p@h/d', 'databaseUrl', 'postgresql://u:p@h/d'],
+    ['REDIS_URL', 'rediss://h:1', 'redisUrl', 'rediss://h:1'],
+    ['EVENTSTORE_URL', 'esdb+discover://h:1?tls=false', 'eventstoreUrl', 'esdb+discover://h:1?tls=false'],
+    ['APPHUB_ALLOW_LOCAL_REPOSITORIES', 'Yes', 'allowLocalRepositories', true],
+    ['APPHUB_ALLOW_INLINE_MODE', 'off', 'allowInlineMode', false],
+    ['APPHUB_LOG_DURABILITY', 'none', 'logDurability', 'none'],
+    ['APPHUB_LOG_DURABILITY', 'interval:50', 'logDurability', { intervalMs: 50 }],
+    ['APPHUB_OPERATOR_TOKEN', 'apphub_0123456789.~+-', 'operatorToken', 'apphub_0123456789.~+-'],
+    ['APPHUB_WEBHOOK_SECRET', 'any / kind = of text', 'webhookSecret', 'any / kind = of text'],
+    ['LOG_LEVEL', 'WARN', 'logLevel', 'warn'],
+  ];
+  for (const [name, value, field, expected] of taken) {
+    test(`${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[field], expected));
+  }
+
+  const refused: [string, string, RegExp][] = [
+    ['PORT', 'x', /PORT is "x"; it must be a whole number from 0 to 65535/],
+    ['PORT', '65536', /0 to 65535/],
+    ['PORT', '-1', /0 to 65535/],
+    ['PORT', '80.5', /whole number/],
+    ['DATABASE_URL', 'mysql://h/d', /must begin with one of postgres:\/\//],
+    ['REDIS_URL', 'http://h', /redis:\/\//],
+    ['EVENTSTORE_URL', 'h:2113', /esdb:\/\//],
+    ['APPHUB_ALLOW_LOCAL_REPOSITORIES', 'maybe', /true or false/],
+    ['APPHUB_LOG_DURABILITY', 'interval:0', /interval:<milliseconds>/],
+    ['APPHUB_LOG_DURABILITY', 'sometimes', /always, none/],
+    ['APPHUB_OPERATOR_TOKEN', 'short', /at least 16 characters/],
+    ['APPHUB_OPERATOR_TOKEN', 'two words of a token', /letters, digits/],
+    ['APPHUB_OPERATOR_TOKEN', 'with/slash-and=equals', /letters, digits/],
+    ['APPHUB_WEBHOOK_SECRET', 'short', /at least 16 characters/],
+    ['APPHUB_SYNC_SECONDS', '0', /1 to 86400/],
+    ['APPHUB_INGESTIONS_AT_ONCE', '65', /1 to 64/],
+    ['APPHUB_BUILDS_AT_ONCE', '0', /1 to 64/],
+    ['APPHUB_S3_BUCKET', 'b', /APPHUB_S3_ACCESS_KEY_ID/],
+    ['LOG_LEVEL', 'loud', /trace, debug, info/],
+  ];
+  for (const [name, value, says] of refused) {
+    test(`${name}=${value} is refused in words`, () => {
+      assert.throws(
+        () => readConfig({ [name]: value }),
+        error => error instanceof ConfigError && says.test(error.message),
+      );
+    });
+  }
+
+  test('a secret that is refused is not said back', () => {
+    for (const name of ['APPHUB_OPERATOR_TOKEN', 'APPHUB_WEBHOOK_SECRET']) {
+      assert.throws(
+        () => readConfig({ [name]: 'hunter2' }),
+        (error: Error) => !error.message.includes('hunter2'),
+      );
+    }
+    const url = 'mysql://user:hunter2@h/d';
+    assert.throws(
+      () => readConfig({ DATABASE_URL: url }),
+      (error: Error) => !error.message.includes('hunter2'),
+    );
+  });
+
+  test('S3 where a bucket is named', () => {
+    const keys = { APPHUB_S3_ACCESS_KEY_ID: 'id', APPHUB_S3_SECRET_ACCESS_KEY: 'key' };
+    assert.equal(readConfig(keys).s3, undefined);
+    assert.deepEqual(readConfig({ ...keys, APPHUB_S3_BUCKET: 'b', APPHUB_S3_ENDPOINT: 'http://h:9000' }).s3, {
+      endpoint: 'http://h:9000',
+      region: 'us-east-1',
+      bucket: 'b',
+      accessKeyId: 'id',
+      secretAccessKey: 'key',
+    });
+  });
+});
