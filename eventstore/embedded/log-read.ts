@@ -6,6 +6,17 @@ import { headOf } from './log-write.ts';
 import type { Storage, StoredRecord } from './storage.ts';
 import { decodeRecordedEvent } from './wire-record.ts';
 
+/**
+ * What persistent subscriptions to $all note about themselves is no part of $all: they would be woken by their own
+ * checkpoints for ever.
+ */
+export function isHiddenInAll(stream: string): boolean {
+  if (stream.charCodeAt(0) !== dollar) return false;
+  return stream.startsWith(notesOfAll, stream.startsWith('$$') ? 2 : 0);
+}
+const dollar = 36;
+const notesOfAll = '$persistentsubscription-$all::';
+
 export class StreamReads {
   readonly #storage: Storage;
   readonly #metadata: MetadataCache;

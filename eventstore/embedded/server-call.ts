@@ -2,7 +2,7 @@
  * One gRPC call over an HTTP/2 stream: messages in, messages out, an ending with trailers. The framing is done here, on
  * node:http2 itself, because it is the innermost loop of every read. Source: github.com/grpc/grpc doc/PROTOCOL-HTTP2.md.
  */
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { type Codec, prefixBytes } from './codec.ts';
 import { CallFailed, callFailure, headerText, status } from './server-status.ts';
 
@@ -17,6 +17,8 @@ export type Call = {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly caller: Caller;
+  /** Address and port of the other side. */
+  readonly peer: string;
   /** Aborted when the client is gone, its deadline has passed, the call is over or the server closes. */
   readonly signal: AbortSignal;
   /** The messages as they come, those of one packet together. Ends when the client has sent all. */
@@ -27,6 +29,8 @@ export type Call = {
   sendSoon(frame: Buffer): void;
   /** Resolves when there is room to send again, or the call is over. */
   drained(): Promise<void>;
+  /** Ends the call at once, from outside of its method. */
+  fail(failure: CallFailed): void;
 };
 
 export type Method = (call: Call) => Promise<void>;
@@ -96,7 +100,7 @@ export type CallOptions = {
   onInternal(error: unknown): void;
 };
 
-/** An HTTP/2 stream as a call, and how to end it: both `finish` and `abandon` may be called any number of times. */
+/** An HTTP/2 stream as a call, and how to end it: `finish` may be called any number of times. */
 export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
   const { headers } = options;
   const aborter = new AbortController();
@@ -126,13 +130,9 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
     ended = true;
     aborter.abort();
     wake();
-    if (timer !== undefined) clearTimeout(timer);
+    clearTimeout(timer);
     if (stream.destroyed || stream.closed) return;
-    const trailers: Record<string, string> = { 'grpc-status': `${failure?.code ?? status.ok}` };
-    if (failure !== undefined) {
-      trailers['grpc-message'] = headerText(failure.message);
-      for (const [name, value] of Object.entries(failure.trailers)) trailers[name] = headerText(value);
-    }
+    const trailers = trailersOf(failure);
     // What the client still sends is of no interest, but must not fill its window.
     stream.resume();
     if (!stream.headersSent) {
@@ -152,7 +152,7 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
   stream.on('drain', wake);
   stream.once('close', () => {
     ended = true;
-    if (timer !== undefined) clearTimeout(timer);
+    clearTimeout(timer);
     aborter.abort();
     wake();
   });
@@ -163,6 +163,8 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
     path: String(headers[':path']),
     headers,
     caller: options.caller,
+    peer: peerOf(stream),
+    fail: finish,
     signal: aborter.signal,
     messages: () => readMessages(stream, options.messageBytesMax),
     send,
@@ -190,9 +192,22 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
         finish(failure);
       }
     },
-    /** The client does not even get an ending: for the last moment of a server that closes. */
-    abandon: () => stream.close(constants.NGHTTP2_CANCEL),
   };
+}
+
+function trailersOf(failure: CallFailed | undefined): Record<string, string> {
+  if (failure === undefined) return { 'grpc-status': `${status.ok}` };
+  const trailers: Record<string, string> = {
+    'grpc-status': `${failure.code}`,
+    'grpc-message': headerText(failure.message),
+  };
+  for (const [name, value] of Object.entries(failure.trailers)) trailers[name] = headerText(value);
+  return trailers;
+}
+
+function peerOf({ session }: ServerHttp2Stream): string {
+  const { remoteAddress, remotePort } = session?.socket ?? {};
+  return remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`;
 }
 
 const timeoutUnitsMs = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 } as const;

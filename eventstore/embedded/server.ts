@@ -15,6 +15,8 @@ import {
 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { maxAppendBytesDefault, openEventLog } from './log.ts';
+import { persistentMethods } from './persistent-methods.ts';
+import { PersistentSubscriptions } from './persistent-subscriptions.ts';
 import { openAccess } from './server-access.ts';
 import { type Caller, type Method, messageBytesMaxDefault, openCall } from './server-call.ts';
 import { featuresMethod } from './server-features.ts';
@@ -66,11 +68,11 @@ const http2Settings = {
 
 /** Serves a storage. Resolves when the port is open; rejects when it cannot be. */
 export async function startLogServer(options: LogServerOptions): Promise<LogServer> {
-  const methods = await methodsOf(options);
+  const onInternal = (error: unknown) => options.log?.error({ err: error }, 'a call to the log failed');
+  const methods = await methodsOf(options, onInternal);
   const calls = new Set<ReturnType<typeof openCall>>();
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
-  const onInternal = (error: unknown) => options.log?.error({ err: error }, 'a call to the log failed');
 
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     const caller: Caller = undefined;
@@ -110,6 +112,7 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
     port,
     async close() {
       const closed = new Promise<void>(resolve => listener.tcp.close(() => resolve()));
+      await methods.subscriptions.close();
       for (const opened of calls) {
         opened.finish(new CallFailed(status.unavailable, 'The event log is closing.'));
       }
@@ -124,14 +127,20 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
   };
 }
 
-type Methods = { readonly byPath: ReadonlyMap<string, Method>; port: number };
+type Methods = {
+  readonly byPath: ReadonlyMap<string, Method>;
+  readonly subscriptions: PersistentSubscriptions;
+  port: number;
+};
 
-async function methodsOf({
-  storage,
-  maxAppendBytes = maxAppendBytesDefault,
-}: LogServerOptions): Promise<Methods> {
+async function methodsOf(
+  { storage, maxAppendBytes = maxAppendBytesDefault }: LogServerOptions,
+  onInternal: (error: unknown) => void,
+): Promise<Methods> {
   const log = await openEventLog(storage, { maxAppendBytes });
   const access = openAccess;
+  const subscriptions = new PersistentSubscriptions(log, onInternal);
+  await subscriptions.load();
   const streams = '/event_store.client.streams.Streams';
   const appendMessagesBytesMax = Math.max(messageBytesMaxDefault, maxAppendBytes * 2);
   const announced = new Map<string, Method>([
@@ -140,8 +149,9 @@ async function methodsOf({
     [`${streams}/BatchAppend`, batchAppendMethod(log, access, appendMessagesBytesMax)],
     [`${streams}/Delete`, deleteMethod(log.softDelete, access)],
     [`${streams}/Tombstone`, deleteMethod(log.tombstone, access)],
+    ...persistentMethods(subscriptions, access),
   ]);
-  const methods = { byPath: announced, port: 0 };
+  const methods = { byPath: announced, subscriptions, port: 0 };
   const gossip = gossipMethod(randomUUID(), () => methods.port);
   announced.set('/event_store.client.gossip.Gossip/Read', gossip);
   const featuresPath = '/event_store.client.server_features.ServerFeatures/GetSupportedMethods';

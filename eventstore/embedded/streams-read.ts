@@ -5,6 +5,7 @@ import { readRequest, readResponse } from './codec-streams.ts';
 import type { Direction, EventLog } from './log.ts';
 import { InvalidRequest, StreamNotFound } from './log-errors.ts';
 import { isMetadataStream } from './log-metadata.ts';
+import { isHiddenInAll } from './log-read.ts';
 import type { Access } from './server-access.ts';
 import { type Call, type Method, onlyMessage } from './server-call.ts';
 import type { StoredRecord } from './storage.ts';
@@ -128,7 +129,9 @@ async function readAll(
     const page = await log.storage.readAll(next, direction, limit, pageBytesMax);
     const newest = page.at(-1);
     if (newest === undefined) return;
-    const fitting = page.filter(record => (filter?.matches(record) ?? true) && record.position <= last);
+    const fitting = page.filter(
+      record => record.position <= last && !isHiddenInAll(record.stream) && (filter?.matches(record) ?? true),
+    );
     const records = fitting.slice(0, left);
     left -= records.length;
     if (records.length > 0) await sendPage(call, log, records, options);

@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readResponse } from './codec-streams.ts';
 import type { EventLog } from './log.ts';
 import { StreamNotFound } from './log-errors.ts';
+import { isHiddenInAll } from './log-read.ts';
 import type { Call } from './server-call.ts';
 import type { StoredRecord } from './storage.ts';
 import type { Filter } from './streams-filter.ts';
@@ -55,6 +56,7 @@ export async function subscribeToAll(
     const frames = new Frames(0, options.structuredIds);
     for (const record of page) {
       cursor = record.position;
+      if (isHiddenInAll(record.stream)) continue;
       if (filter === undefined || filter.matches(record)) {
         const following = addRecord(frames, record, resolveLinks, log);
         if (following !== undefined) await following;
