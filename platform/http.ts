@@ -15,6 +15,7 @@ import { Refusal } from '../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../eventstore/store.ts';
 import { type KnownToken, requireScopes } from './auth.ts';
 import { describeEdge } from './openapi.ts';
+import { isDatabaseAway } from './postgres.ts';
 import { invalid, Problem } from './problem.ts';
 import { edgeCodes, refusalCodes } from './problem-codes.ts';
 import { type KnownRoutes, knowRoutes } from './routes.ts';
@@ -152,6 +153,7 @@ function problemOf(thrown: unknown): Problem {
   if (Array.isArray(error.validation)) {
     return invalid(fieldErrorsOf(error.validation, error.validationContext ?? 'request'));
   }
+  if (isDatabaseAway(error)) return new Problem(503, 'unavailable', 'The database does not answer');
   const { statusCode } = error;
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return ofFramework(error, statusCode);

@@ -33,5 +33,20 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
     } as Knex.PgConnectionConfig,
     pool: { min: 0, max: options.connectionsMax ?? connectionsMaxDefault },
     acquireConnectionTimeout: acquireMsMax,
+    // Whoever asked gets the same as an error, and says it in the log of the process.
+    log: { warn: () => undefined, error: () => undefined },
   });
+}
+
+/** Of the network, and of PostgreSQL (its appendix A): class 08, too many connections, shutting or starting up, a time limit. */
+const awayCodes =
+  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT|ENOTFOUND|08...|53300|57P0[123]|57014)$/;
+
+/** Whether a query failed because the database cannot answer just now, so that the same one may succeed later. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.name === 'KnexTimeoutError' || error.message === 'Connection terminated unexpectedly')
+    return true;
+  const isOfDatabase = error instanceof pg.DatabaseError || 'syscall' in error;
+  return isOfDatabase && 'code' in error && awayCodes.test(String(error.code));
 }

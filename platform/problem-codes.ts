@@ -87,7 +87,7 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
   },
   unavailable: {
     status: 503,
-    title: 'The event log cannot be reached, or too many clients follow',
+    title: 'The event log, the database or the engine cannot be reached, or too many clients follow',
     advice: 'Send the same request again after the seconds of `Retry-After`, with the same Idempotency-Key.',
   },
   behind: {

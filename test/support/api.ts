@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import type { Knex } from 'knex';
 import { type Clock, systemClock } from '../../commands/clock.ts';
 import { registerCommands } from '../../commands/index.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
@@ -69,7 +70,10 @@ export async function startApi(options: ApiOptions = {}) {
   const startProjecting = () => {
     projecting ??= project(sql, store, projections, { signal: stop.signal, log });
   };
-  if (options.projects ?? true) startProjecting();
+  if (options.projects ?? true) {
+    startProjecting();
+    await tablesAreThere(sql);
+  }
   const fresh = await openFreshness(sql, onMoved => listenTo(connectionString, checkpointChannel, onMoved));
 
   const tokens = tokensOf(options.tokens ?? {});
@@ -189,6 +193,21 @@ export async function startApi(options: ApiOptions = {}) {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** As the process waits for them, too, before it answers. */
+async function tablesAreThere(sql: Knex): Promise<void> {
+  for (;;) {
+    const made = await sql('projection_checkpoints')
+      .count('* as count')
+      .first()
+      .then(
+        row => Number(row?.count),
+        () => 0,
+      );
+    if (made === projections.length) return;
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
 }
 
 function tokensOf(others: Readonly<Record<string, readonly Scope[]>>): KnownToken[] {

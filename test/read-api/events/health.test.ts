@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { after, suite, test } from 'node:test';
 import { memoryStore } from '../../../eventstore/memory.ts';
 import { LogUnavailable } from '../../../eventstore/store.ts';
+import { openPostgres } from '../../../platform/postgres.ts';
 import { reportStatus } from '../../../workers/tables.ts';
 import { startApi } from '../../support/api.ts';
+import { openBetween } from '../../support/between.ts';
 import { testDatabase } from '../../support/postgres.ts';
+import { assertProblem } from '../../support/problem.ts';
 
 const repoUrl = 'https://git.example/team/app.git';
 
@@ -21,9 +24,18 @@ suite('health', async () => {
     },
   };
   const database = await testDatabase();
-  const api = await startApi({ store, database, projects: false, reads: { pingRedis: () => redis() } });
+  const between = await openBetween(database.connectionString);
+  const sql = openPostgres(between.url);
+  const api = await startApi({
+    store,
+    database: { ...database, connectionString: between.url, sql },
+    projects: false,
+    reads: { pingRedis: () => redis() },
+  });
   after(async () => {
     await api.close();
+    await sql.destroy();
+    between.close();
     await database.drop();
   });
   const ready = async (token?: null) => {
@@ -101,8 +113,19 @@ suite('health', async () => {
   });
 
   test('without the database it is unready, and says so soon', async () => {
-    await database.drop();
+    between.cut();
     const { http, status, checks } = await ready();
     assert.deepEqual([http, status, checks.database.ok, checks.log.ok], [503, 'unready', false, true]);
+    const answer = await api.ask('GET', '/apps');
+    assertProblem(answer, 503, 'unavailable');
+    assert.doesNotMatch(answer.text, /127\.0\.0\.1|apphub_test/);
+    assert.equal(
+      (await api.ask('DELETE', '/apps/second')).status,
+      202,
+      'what is written needs the log alone',
+    );
+    between.mend();
+    assert.equal((await ready()).http, 200);
+    assert.equal((await api.read('/apps/second')).data.name, 'B');
   });
 });
