@@ -63,9 +63,9 @@ export async function openEmmett(url: string, run: string): Promise<System> {
   return {
     name: 'Emmett on PostgreSQL',
     single: writer => store.appendToStream(`single-${run}-${writer}`, [event()]),
-    batch: () =>
+    batch: writer =>
       store.appendToStream(
-        long,
+        `${long}-${writer}`,
         Array.from({ length: batchEvents }, () => event()),
       ),
     async catchUp() {
@@ -82,7 +82,7 @@ export async function openEmmett(url: string, run: string): Promise<System> {
       await reading.close();
       return events;
     },
-    readStream: async () => (await store.readStream(long)).events.length,
+    readStream: async () => (await store.readStream(`${long}-0`)).events.length,
     async liveMs() {
       const took: number[] = [];
       const sent = new Set<number>();

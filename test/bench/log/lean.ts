@@ -106,7 +106,12 @@ export async function openLean(port: number, run: string): Promise<Lean> {
     });
   const singles = new Map<number, Template>();
   const long = `lean-long-${run}`;
-  const many = new Template(long, batchEvents, `ff${run}`.slice(-3));
+  const many = new Map<number, Template>();
+  const templateOf = (known: Map<number, Template>, writer: number, make: () => Template) => {
+    const template = known.get(writer) ?? make();
+    known.set(writer, template);
+    return template;
+  };
   const read = (options: NonNullable<Parameters<typeof readRequest.frame>[0]['options']>, count = countMax) =>
     new Promise<number>((resolve, reject) => {
       const stream = request(session, 'Read');
@@ -122,17 +127,17 @@ export async function openLean(port: number, run: string): Promise<Lean> {
   return {
     name: 'this log, lean client',
     single(writer) {
-      let template = singles.get(writer);
-      if (template === undefined) {
-        const own = `${run}${writer.toString(16).padStart(2, '0')}`.slice(-3);
-        template = new Template(`lean-${run}-${writer}`, 1, own);
-        singles.set(writer, template);
-      }
+      const own = `${run}${writer.toString(16).padStart(2, '0')}`.slice(-3);
+      const template = templateOf(singles, writer, () => new Template(`lean-${run}-${writer}`, 1, own));
       return send(template.next());
     },
-    batch: () => send(many.next()),
+    batch(writer) {
+      const own = `f${run}${writer.toString(16)}`.slice(-3);
+      const template = templateOf(many, writer, () => new Template(`${long}-${writer}`, batchEvents, own));
+      return send(template.next());
+    },
     catchUp: () => read({ all: { start: {} }, noFilter: {} }),
-    readStream: () => read({ stream: { stream: { name: long }, start: {} }, noFilter: {} }),
+    readStream: () => read({ stream: { stream: { name: `${long}-0` }, start: {} }, noFilter: {} }),
     async readAll(from, count) {
       const position = { commit: from, prepare: from };
       return eventsPerSecond(() => read({ all: { position }, noFilter: {} }, count));

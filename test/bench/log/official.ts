@@ -13,7 +13,7 @@ export function openOfficial(port: number, run: string): System {
   return {
     name: 'this log, official client',
     single: writer => client.appendToStream(`official-${run}-${writer}`, event()),
-    batch: () => client.appendToStream(long, Array.from({ length: batchEvents }, event)),
+    batch: writer => client.appendToStream(`${long}-${writer}`, Array.from({ length: batchEvents }, event)),
     async catchUp() {
       const subscription = client.subscribeToAll({ fromPosition: START });
       let events = 0;
@@ -27,7 +27,7 @@ export function openOfficial(port: number, run: string): System {
     },
     async readStream() {
       let events = 0;
-      for await (const _ of client.readStream(long)) events += 1;
+      for await (const _ of client.readStream(`${long}-0`)) events += 1;
       return events;
     },
     async liveMs() {
