@@ -61,6 +61,24 @@ export async function execute<State, Command extends Message, Event extends Mess
   }
 }
 
+/**
+ * Where the outcome of a request is that was sent before with the same key; undefined for a new one. To be asked before anything
+ * else is looked at: an app that was archived meanwhile does not change the answer to what was done before.
+ */
+export async function outcomeBefore(
+  store: EventStore,
+  { category }: { readonly category: string },
+  id: string,
+  { metadata, once }: { readonly metadata: Metadata; readonly once: false | 'by-key' },
+): Promise<bigint | undefined> {
+  if (once === false) return undefined;
+  const { events } = await store.load(`${category}-${id}`);
+  const found = causedBy(events, metadata);
+  if (found === undefined) return undefined;
+  if (found.metadata.correlationId !== metadata.correlationId) throw new Refusal('idempotency/mismatch');
+  return found.position;
+}
+
 /** The last event this very cause led to. */
 function causedBy(events: readonly Recorded[], metadata: Metadata): Recorded | undefined {
   return events.findLast(event => event.metadata.causationId === metadata.causationId);

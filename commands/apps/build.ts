@@ -6,7 +6,7 @@ import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import type { Clock } from '../clock.ts';
-import { execute, stateOf } from '../execute.ts';
+import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, type Cause, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
@@ -16,9 +16,13 @@ const BuildParams = Type.Object({ buildId: Type.String({ format: 'uuid' }) });
 export function buildCommands(deps: { store: EventStore; clock: Clock }): FastifyPluginAsyncTypebox {
   const { store, clock } = deps;
 
-  const request = async (spec: BuildSpec, cause: 'manual' | 'retry', { metadata, once, newId }: Cause) => {
-    const buildId = newId();
-    const data = { buildId, cause, at: metadata.time, ...spec };
+  const request = async (specOf: () => Promise<BuildSpec>, why: 'manual' | 'retry', cause: Cause) => {
+    const { metadata, once } = cause;
+    const buildId = cause.newId();
+    const before = await outcomeBefore(store, build, buildId, cause);
+    if (before !== undefined) return { buildId, position: before };
+    const spec = await specOf();
+    const data = { buildId, cause: why, at: metadata.time, ...spec };
     const { position } = await execute(store, build, buildId, { type: 'RequestBuild', data }, metadata, {
       once,
     });
@@ -44,9 +48,9 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
         },
       },
       async (http, reply) => {
-        const cause = causeOf(http, clock);
-        const spec = await specOf(store, http.params.appId, http.body?.commit);
-        const { buildId, position } = await request(spec, 'manual', cause);
+        const { appId } = http.params;
+        const spec = () => specOf(store, appId, http.body?.commit);
+        const { buildId, position } = await request(spec, 'manual', causeOf(http, clock));
         return accepted(reply, buildId, position, `/builds/${buildId}`);
       },
     );
@@ -64,14 +68,8 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
         },
       },
       async (http, reply) => {
-        const cause = causeOf(http, clock);
-        const before = await stateOf(store, build, http.params.buildId);
-        if (before?.state.spec == null) throw new Refusal('not-found', { buildId: http.params.buildId });
-        if (before.state.status !== 'finished') {
-          throw new Refusal('build/not-finished', { buildId: http.params.buildId });
-        }
-        await presentApp(store, before.state.spec.appId);
-        const { buildId, position } = await request(before.state.spec, 'retry', cause);
+        const spec = () => specOfFinished(store, http.params.buildId);
+        const { buildId, position } = await request(spec, 'retry', causeOf(http, clock));
         return accepted(reply, buildId, position, `/builds/${buildId}`);
       },
     );
@@ -97,6 +95,15 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
       },
     );
   };
+}
+
+/** What an ended build was to build, of an app that is still there. */
+async function specOfFinished(store: EventStore, buildId: string): Promise<BuildSpec> {
+  const before = await stateOf(store, build, buildId);
+  if (before?.state.spec == null) throw new Refusal('not-found', { buildId });
+  if (before.state.status !== 'finished') throw new Refusal('build/not-finished', { buildId });
+  await presentApp(store, before.state.spec.appId);
+  return before.state.spec;
 }
 
 /** What is to be built: the app's source as it is described now, at the commit asked for or ingested last. */

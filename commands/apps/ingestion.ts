@@ -4,7 +4,7 @@ import { type IngestionCommand, ingestion } from '../../domain/apps/ingestion.ts
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import type { Clock } from '../clock.ts';
-import { execute } from '../execute.ts';
+import { execute, outcomeBefore } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
@@ -22,7 +22,10 @@ export function ingestionCommands(deps: { store: EventStore; clock: Clock }): Fa
         },
         async (request, reply) => {
           const { appId } = request.params;
-          const { metadata, once } = causeOf(request, clock);
+          const cause = causeOf(request, clock);
+          const { metadata, once } = cause;
+          const before = await outcomeBefore(store, ingestion, appId, cause);
+          if (before !== undefined) return accepted(reply, appId, before, `/apps/${appId}/ingestions`);
           await presentApp(store, appId);
           const { position } = await execute(
             store,

@@ -7,7 +7,7 @@ import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { invalid } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
-import { execute, stateOf } from '../execute.ts';
+import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
@@ -60,9 +60,12 @@ export function launchCommands(deps: { store: EventStore; clock: Clock }): Fasti
         const { appId } = request.params;
         const { env = [], resourceProfile = 'small', ttlSeconds, port, buildId: wanted } = request.body ?? {};
         refuseTwice(env);
-        const { metadata, once, newId } = causeOf(request, clock);
+        const cause = causeOf(request, clock);
+        const { metadata, once } = cause;
+        const launchId = cause.newId();
+        const before = await outcomeBefore(store, launch, launchId, cause);
+        if (before !== undefined) return accepted(reply, launchId, before, `/launches/${launchId}`);
         const { buildId, image, imageId, ports } = await imageOf(store, appId, wanted);
-        const launchId = newId();
         const ttlMs = (ttlSeconds ?? limits.launchTtlSecondsDefault) * 1_000;
         const data = {
           launchId,

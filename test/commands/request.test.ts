@@ -105,6 +105,24 @@ suite('Idempotency-Key', async () => {
     assert.equal((await api.read('/apps/twice/launches')).data.length, 1);
   });
 
+  test('what was done is answered so for ever, also when it could not be done any longer', async () => {
+    const built = await launchableApp(api, 'gone');
+    const places = ['/apps/gone/builds', '/apps/gone/launches', '/apps/gone/retry', `/builds/${built}/retry`];
+    const firsts = await Promise.all(places.map(place => keyed('POST', place, `k ${place}`)));
+    await api.write('DELETE', '/apps/gone');
+    for (const [at, place] of places.entries()) {
+      const again = await keyed('POST', place, `k ${place}`);
+      assert.deepEqual([again.status, again.body], [202, firsts[at]?.body]);
+      assertProblem(await keyed('POST', place, `new ${place}`), 409, 'archived');
+    }
+    const [place = ''] = places;
+    assertProblem(
+      await keyed('POST', place, `k ${place}`, { commit: 'f'.repeat(40) }),
+      422,
+      'idempotency/mismatch',
+    );
+  });
+
   test('a key is its owner’s own', async () => {
     const body = { key: 'a', value: 'b' };
     await api.write('POST', '/apps', { id: 'owners', name: 'A', repoUrl });
