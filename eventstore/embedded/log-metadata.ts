@@ -67,7 +67,7 @@ function wholeNumber(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 ? Math.floor(value) : undefined;
 }
 
-function parseAcl(value: unknown): Acl | undefined {
+export function parseAcl(value: unknown): Acl | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const acl: Partial<Record<AclKey, readonly string[]>> = {};
   for (const key of aclKeys) {

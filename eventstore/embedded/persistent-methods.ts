@@ -24,9 +24,10 @@ import type { Access } from './server-access.ts';
 import { type Call, type Method, unary } from './server-call.ts';
 import { Frames } from './streams-frames.ts';
 import { streamName } from './streams-proposed.ts';
+import { opsGroup } from './users.ts';
 
 const slotsMax = 10_000;
-const opsGroup = '$ops';
+
 type Identifier = typeof streamIdentifier extends Codec<infer T> ? T : never;
 type Request = typeof persistentReadRequest extends Codec<infer T> ? T : never;
 type Configured = NonNullable<

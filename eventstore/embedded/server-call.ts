@@ -16,7 +16,7 @@ export type Caller = { readonly name: string; readonly groups: readonly string[]
 export type Call = {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  readonly caller: Caller;
+  caller: Caller;
   /** Address and port of the other side. */
   readonly peer: string;
   /** Aborted when the client is gone, its deadline has passed, the call is over or the server closes. */
@@ -94,7 +94,8 @@ const responseHeaders = { ':status': 200, 'content-type': 'application/grpc' };
 
 export type CallOptions = {
   readonly headers: IncomingHttpHeaders;
-  readonly caller: Caller;
+  /** Who calls; throws or rejects when that is not proven. */
+  readonly identify: (headers: IncomingHttpHeaders) => Caller | Promise<Caller>;
   readonly messageBytesMax: number;
   /** What the protocol has no name for: worth a log line. */
   onInternal(error: unknown): void;
@@ -162,7 +163,7 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
   const call: Call = {
     path: String(headers[':path']),
     headers,
-    caller: options.caller,
+    caller: undefined,
     peer: peerOf(stream),
     fail: finish,
     signal: aborter.signal,
@@ -181,6 +182,8 @@ export function openCall(stream: ServerHttp2Stream, options: CallOptions) {
     /** Runs the method and ends the call as it ends. Never rejects. */
     async run(method: Method): Promise<void> {
       try {
+        const caller = options.identify(headers);
+        call.caller = caller instanceof Promise ? await caller : caller;
         await method(call);
         finish();
       } catch (error) {

@@ -1,24 +1,25 @@
 /**
  * The embedded event log's server: EventStoreDB's gRPC protocol over HTTP/2, and a few answers over HTTP/1, on one port.
- * Which of the two a connection speaks is seen from its first bytes (with TLS: negotiated by ALPN).
+ * Which of the two a connection speaks is seen from its first bytes. Calls are taken from node:http2's 'stream' alone: a
+ * listener for 'request' would send trailers of its own.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer as createHttp1, type Server as Http1Server } from 'node:http';
 import {
   createServer as createHttp2,
-  createSecureServer,
-  type Http2SecureServer,
   type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
+import { createServer as createTls } from 'node:tls';
 import { maxAppendBytesDefault, openEventLog } from './log.ts';
+import { operationsMethods, Scavenges } from './operations-methods.ts';
 import { persistentMethods } from './persistent-methods.ts';
 import { PersistentSubscriptions } from './persistent-subscriptions.ts';
-import { openAccess } from './server-access.ts';
-import { type Caller, type Method, messageBytesMaxDefault, openCall } from './server-call.ts';
+import { type Access, openAccess, securedAccess } from './server-access.ts';
+import { type Method, messageBytesMaxDefault, openCall } from './server-call.ts';
 import { featuresMethod } from './server-features.ts';
 import { gossipMethod } from './server-gossip.ts';
 import { answerHttp1 } from './server-http1.ts';
@@ -27,6 +28,8 @@ import type { Storage } from './storage.ts';
 import { appendMethod, deleteMethod } from './streams-append.ts';
 import { batchAppendMethod } from './streams-batch.ts';
 import { readMethod } from './streams-read.ts';
+import { Users } from './users.ts';
+import { usersMethods } from './users-methods.ts';
 
 export type ServerLog = {
   info(fields: object, message: string): void;
@@ -41,6 +44,13 @@ export type LogServerOptions = {
   readonly host?: string;
   /** PEM. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /**
+   * Whoever calls has to be a user. `admin` and `ops` are made with these passwords when they are not there yet. Without
+   * it everybody is an administrator.
+   */
+  readonly users?: { readonly admin: string; readonly ops: string };
+  /** Called when a client asks the server to end; without it that is refused. */
+  readonly onShutdown?: () => void;
   readonly maxAppendBytes?: number;
   readonly log?: ServerLog;
 };
@@ -75,10 +85,9 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
   const sockets = new Set<Socket>();
 
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    const caller: Caller = undefined;
     const opened = openCall(stream, {
       headers,
-      caller,
+      identify: methods.access.identify,
       messageBytesMax: messageBytesMaxDefault,
       onInternal,
     });
@@ -93,12 +102,10 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
     session.once('close', () => sessions.delete(session));
   };
 
-  const { listener, stop } = options.tls === undefined ? plainServer() : tlsServer(options.tls);
-  for (const http2 of [listener.http2]) {
-    http2.on('stream', onStream);
-    http2.on('session', onSession);
-    http2.on('sessionError', () => undefined);
-  }
+  const listener = openListener(options.tls);
+  listener.http2.on('stream', onStream);
+  listener.http2.on('session', onSession);
+  listener.http2.on('sessionError', () => undefined);
   listener.tcp.on('connection', (socket: Socket) => {
     socket.setNoDelay(true);
     sockets.add(socket);
@@ -112,12 +119,12 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
     port,
     async close() {
       const closed = new Promise<void>(resolve => listener.tcp.close(() => resolve()));
-      await methods.subscriptions.close();
+      await methods.close();
       for (const opened of calls) {
         opened.finish(new CallFailed(status.unavailable, 'The event log is closing.'));
       }
       for (const session of sessions) session.close();
-      stop();
+      listener.stop();
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, closeWaitMsMax);
@@ -129,16 +136,21 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
 
 type Methods = {
   readonly byPath: ReadonlyMap<string, Method>;
-  readonly subscriptions: PersistentSubscriptions;
+  readonly access: Access;
+  /** Ends what works in the background. */
+  close(): Promise<void>;
   port: number;
 };
 
 async function methodsOf(
-  { storage, maxAppendBytes = maxAppendBytesDefault }: LogServerOptions,
+  { storage, users: passwords, onShutdown, maxAppendBytes = maxAppendBytesDefault }: LogServerOptions,
   onInternal: (error: unknown) => void,
 ): Promise<Methods> {
   const log = await openEventLog(storage, { maxAppendBytes });
-  const access = openAccess;
+  const users = new Users(log);
+  if (passwords !== undefined) await users.ensureDefaults(passwords);
+  const access = passwords === undefined ? openAccess : securedAccess(log, users);
+  const scavenges = new Scavenges(log, onInternal);
   const subscriptions = new PersistentSubscriptions(log, onInternal);
   await subscriptions.load();
   const streams = '/event_store.client.streams.Streams';
@@ -150,8 +162,13 @@ async function methodsOf(
     [`${streams}/Delete`, deleteMethod(log.softDelete, access)],
     [`${streams}/Tombstone`, deleteMethod(log.tombstone, access)],
     ...persistentMethods(subscriptions, access),
+    ...usersMethods(users, access),
+    ...operationsMethods({ scavenges, subscriptions, access, onShutdown }),
   ]);
-  const methods = { byPath: announced, subscriptions, port: 0 };
+  const close = async () => {
+    await Promise.all([subscriptions.close(), scavenges.close()]);
+  };
+  const methods = { byPath: announced, access, close, port: 0 };
   const gossip = gossipMethod(randomUUID(), () => methods.port);
   announced.set('/event_store.client.gossip.Gossip/Read', gossip);
   const featuresPath = '/event_store.client.server_features.ServerFeatures/GetSupportedMethods';
@@ -164,45 +181,50 @@ function methodFor({ byPath }: Methods, headers: IncomingHttpHeaders): Method {
   const path = String(headers[':path']);
   const method = byPath.get(path);
   if (method !== undefined && headers[':method'] === 'POST') return method;
-  return () => Promise.reject(new CallFailed(status.unimplemented, `There is no method ${path}.`));
+  return () => Promise.reject(new CallFailed(status.unimplemented, unknownText(path)));
+}
+
+function unknownText(path: string): string {
+  if (path.startsWith('/event_store.client.projections.'))
+    return 'Projections in the server are not offered: subscribe, and project in the application.';
+  if (path.startsWith('/event_store.client.operations.')) return 'This log is one node, and no cluster.';
+  return `There is no method ${path}.`;
 }
 
 type Listener = {
   readonly tcp: Server;
-  readonly http2: Http2Server | Http2SecureServer;
+  readonly http2: Http2Server;
+  /** Ends what is not HTTP/2. */
+  stop(): void;
 };
 
-function plainServer(): { listener: Listener; stop(): void } {
+/** With TLS a client says by ALPN what it speaks; its first bytes say it anyway. */
+function openListener(tls: LogServerOptions['tls']): Listener {
   const http2 = createHttp2(http2Settings);
   const http1: Http1Server = createHttp1(answerHttp1);
-  const tcp = createTcp(socket => {
-    socket.on('error', () => socket.destroy());
-    socket.setTimeout(firstBytesWaitMsMax, () => socket.destroy());
-    let first: Buffer = Buffer.alloc(0);
-    const look = (chunk: Buffer) => {
-      first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
-      const compared = Math.min(first.length, preface.length);
-      const isHttp2 = preface.compare(first, 0, compared, 0, compared) === 0;
-      if (isHttp2 && first.length < preface.length) return;
-      socket.off('data', look);
-      socket.pause();
-      socket.setTimeout(0);
-      socket.unshift(first);
-      (isHttp2 ? http2 : http1).emit('connection', socket);
-      if (!isHttp2) socket.resume();
-    };
-    socket.on('data', look);
-  });
-  return { listener: { tcp, http2 }, stop: () => http1.closeAllConnections() };
+  const onSocket = (socket: Socket) => handOver(socket, http2, http1);
+  const alpn = { ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: firstBytesWaitMsMax };
+  const tcp = tls === undefined ? createTcp(onSocket) : createTls({ ...tls, ...alpn }, onSocket);
+  return { tcp, http2, stop: () => http1.closeAllConnections() };
 }
 
-function tlsServer(tls: NonNullable<LogServerOptions['tls']>): { listener: Listener; stop(): void } {
-  const http2 = createSecureServer({ ...http2Settings, ...tls, allowHTTP1: true });
-  http2.on('request', (request, response) => {
-    // HTTP/2 requests are calls, and have been taken by 'stream'.
-    if (request.httpVersionMajor < 2) answerHttp1(request, response);
-  });
-  return { listener: { tcp: http2 as unknown as Server, http2 }, stop: () => undefined };
+function handOver(socket: Socket, http2: Http2Server, http1: Http1Server): void {
+  socket.on('error', () => socket.destroy());
+  socket.setTimeout(firstBytesWaitMsMax, () => socket.destroy());
+  let first: Buffer = Buffer.alloc(0);
+  const look = (chunk: Buffer) => {
+    first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
+    const compared = Math.min(first.length, preface.length);
+    const isHttp2 = preface.compare(first, 0, compared, 0, compared) === 0;
+    if (isHttp2 && first.length < preface.length) return;
+    socket.off('data', look);
+    socket.pause();
+    socket.setTimeout(0);
+    socket.unshift(first);
+    (isHttp2 ? http2 : http1).emit('connection', socket);
+    if (!isHttp2) socket.resume();
+  };
+  socket.on('data', look);
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {

@@ -3,11 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Codec } from './codec.ts';
 import { readRequest, readResponse } from './codec-streams.ts';
 import type { Direction, EventLog } from './log.ts';
-import { InvalidRequest, StreamNotFound } from './log-errors.ts';
+import { AccessDenied, InvalidRequest, StreamNotFound } from './log-errors.ts';
 import { isMetadataStream } from './log-metadata.ts';
 import { isHiddenInAll } from './log-read.ts';
 import type { Access } from './server-access.ts';
-import { type Call, type Method, onlyMessage } from './server-call.ts';
+import { type Call, type Caller, type Method, onlyMessage } from './server-call.ts';
 import type { StoredRecord } from './storage.ts';
 import { type Filter, filterOf } from './streams-filter.ts';
 import { Frames, isLink } from './streams-frames.ts';
@@ -22,8 +22,9 @@ export const positionMax = Number.MAX_SAFE_INTEGER;
 
 export const readOperation = (stream: string) => (isMetadataStream(stream) ? 'readMetadata' : 'read');
 
-export function readMethod(log: EventLog, access: Access): Method {
+export function readMethod(of: EventLog, access: Access): Method {
   return async call => {
+    const log = seenBy(of, access, call.caller);
     const { options } = readRequest.decode(await onlyMessage(call));
     if (options === undefined) throw new InvalidRequest('A read needs options.');
     const direction = directionOf(options.direction);
@@ -45,6 +46,22 @@ export function readMethod(log: EventLog, access: Access): Method {
     if (options.subscription === undefined) await readAll(call, log, from, direction, filter, options);
     else await subscribeToAll(call, log, { ...shapeOf(options), from, filter });
   };
+}
+
+/** A link shows nobody what he could not read himself. */
+function seenBy(log: EventLog, access: Access, caller: Caller): EventLog {
+  async function resolve(link: StoredRecord): Promise<StoredRecord | undefined> {
+    const event = await log.resolve(link);
+    if (event === undefined) return undefined;
+    try {
+      await access.check(caller, readOperation(event.stream), event.stream);
+      return event;
+    } catch (error) {
+      if (error instanceof AccessDenied) return undefined;
+      throw error;
+    }
+  }
+  return { ...log, resolve };
 }
 
 function directionOf(direction: number): Direction {
