@@ -6,9 +6,17 @@ import type { Json } from '../domain/kernel/decider.ts';
 
 type Data = { readonly [key: string]: Json };
 
-const upcasters: { readonly [type: string]: (data: Data) => Data } = {};
+const noTimes = { cloneMs: 0, inspectMs: 0, storeMs: 0 };
+
+const upcasters = new Map<string, (data: Data) => Data>(
+  Object.entries({
+    // Before they said how far the attempt had come.
+    IngestionAttemptFailed: (data: Data) => ({ commit: null, durations: noTimes, ...data }),
+    IngestionFailed: (data: Data) => ({ commit: null, durations: noTimes, ...data }),
+  }),
+);
 
 /** The event's data in today's shape. */
 export function upcast(type: string, data: Data): Data {
-  return upcasters[type]?.(data) ?? data;
+  return upcasters.get(type)?.(data) ?? data;
 }

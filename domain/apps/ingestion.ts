@@ -48,18 +48,23 @@ export type Inspection = {
   healthcheck: boolean;
 };
 
+/** What an attempt that failed has come to: the commit, once it was known, and the time spent in each stage, also the last. */
+type FailedAttempt = {
+  appId: string;
+  run: number;
+  attempt: number;
+  reason: string;
+  commit: string | null;
+  durations: StageDurations;
+  at: string;
+};
+
 export type IngestionEvent =
   | { type: 'IngestionQueued'; data: { appId: string; run: number; cause: IngestionCause; at: string } }
   | { type: 'IngestionDeferred'; data: { appId: string; cause: IngestionCause; at: string } }
   | { type: 'IngestionStarted'; data: { appId: string; run: number; attempt: number; at: string } }
-  | {
-      type: 'IngestionAttemptFailed';
-      data: { appId: string; run: number; attempt: number; reason: string; retryAt: string; at: string };
-    }
-  | {
-      type: 'IngestionFailed';
-      data: { appId: string; run: number; attempt: number; reason: string; durationMs: number; at: string };
-    }
+  | { type: 'IngestionAttemptFailed'; data: FailedAttempt & { retryAt: string } }
+  | { type: 'IngestionFailed'; data: FailedAttempt & { durationMs: number } }
   | {
       type: 'IngestionSucceeded';
       data: {
@@ -83,15 +88,10 @@ export type IngestionCommand =
   | { type: 'StartIngestion'; data: { appId: string; run: number; at: string } }
   | {
       type: 'FailIngestion';
-      data: {
-        appId: string;
-        run: number;
-        attempt: number;
-        reason: string;
+      data: FailedAttempt & {
         /** Null: another attempt would end the same way. */
         retryAt: string | null;
         durationMs: number;
-        at: string;
       };
     }
   | {
@@ -190,9 +190,9 @@ function report(
       : [{ type: 'IngestionQueued', data: { appId, run: run + 1, cause: state.deferred, at } }];
   if (command.type === 'FinishIngestion')
     return [{ type: 'IngestionSucceeded', data: command.data }, ...next];
-  const { reason, retryAt, durationMs } = command.data;
+  const { retryAt, durationMs, ...failed } = command.data;
   if (retryAt !== null && attempt < ingestionAttemptsMax) {
-    return [{ type: 'IngestionAttemptFailed', data: { appId, run, attempt, reason, retryAt, at } }];
+    return [{ type: 'IngestionAttemptFailed', data: { ...failed, retryAt } }];
   }
-  return [{ type: 'IngestionFailed', data: { appId, run, attempt, reason, durationMs, at } }, ...next];
+  return [{ type: 'IngestionFailed', data: { ...failed, durationMs } }, ...next];
 }

@@ -1,13 +1,17 @@
 /** Every ingestion of every app, by its number. The timeline of one is in the history. */
-import { type Projection, patch, put } from '../projection.ts';
+import type { StageDurations } from '../../domain/apps/ingestion.ts';
+import { type Projection, patch, put, type Row } from '../projection.ts';
 
 const table = 'apps_ingestions';
 
 const keyOf = (data: { appId: string; run: number }) => ({ app_id: data.appId, run: data.run });
 
+type Failure = { reason: string; commit: string | null; durations: StageDurations };
+const failureOf = ({ reason, commit, durations }: Failure): Row => ({ message: reason, commit, durations });
+
 export const ingestions: Projection = {
   name: table,
-  version: 1,
+  version: 2,
   tables: { [table]: ['app_id', 'run'] },
 
   createTables: schema =>
@@ -41,10 +45,10 @@ export const ingestions: Projection = {
       }),
     ],
     IngestionAttemptFailed: ({ data }) => [
-      patch(table, keyOf(data), { status: 'queued', message: data.reason, retry_at: data.retryAt }),
+      patch(table, keyOf(data), { ...failureOf(data), status: 'queued', retry_at: data.retryAt }),
     ],
     IngestionFailed: ({ data }) => [
-      patch(table, keyOf(data), { status: 'failed', message: data.reason, finished_at: data.at }),
+      patch(table, keyOf(data), { ...failureOf(data), status: 'failed', finished_at: data.at }),
     ],
     IngestionCancelled: ({ data }) => [
       patch(table, keyOf(data), { status: 'cancelled', retry_at: null, finished_at: data.at }),

@@ -117,14 +117,14 @@ function typesOf(source: string): readonly NamedType[] {
   });
 }
 
-/** Where the alias ends: at the first semicolon outside of braces. */
+/** Where a type ends: at the first semicolon outside of braces, or with the braces it stands in. */
 function endOfType(source: string, from: number): number {
   let depth = 0;
   for (let at = from; at < source.length; at += 1) {
     const character = source[at];
     if (character === '{') depth += 1;
     else if (character === '}') depth -= 1;
-    else if (character === ';' && depth === 0) return at + 1;
+    if ((character === ';' && depth === 0) || depth < 0) return at + 1;
   }
   return source.length;
 }

@@ -58,6 +58,8 @@ export async function failIngestion(
     run: 1,
     attempt,
     reason: 'no route to host',
+    commit: null,
+    durations: { cloneMs: 12, inspectMs: 0, storeMs: 0 },
     retryAt,
     durationMs: 12,
     at: new Date().toISOString(),

@@ -134,7 +134,12 @@ function ingestAndBuild(
   if (chance.is(0.05)) {
     pass(20);
     const retryAt = new Date(startMs).toISOString();
-    put(ingestion, 'IngestionAttemptFailed', { appId, run, attempt, reason: 'The host is away', retryAt });
+    const failed = {
+      reason: 'The host is away',
+      commit: null,
+      durations: { cloneMs: 20_000, inspectMs: 0, storeMs: 0 },
+    };
+    put(ingestion, 'IngestionAttemptFailed', { appId, run, attempt, ...failed, retryAt });
     attempt += 1;
     put(ingestion, 'IngestionStarted', { appId, run, attempt });
   }

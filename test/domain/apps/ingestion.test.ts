@@ -18,9 +18,10 @@ const queue = (cause: IngestionCause, unlessCommit?: string): IngestionCommand =
   data: { appId, cause, at, ...(unlessCommit === undefined ? {} : { unlessCommit }) },
 });
 const start = (run: number): IngestionCommand => ({ type: 'StartIngestion', data: { appId, run, at } });
+const why = { reason: 'no network', commit: 'c0', durations: { cloneMs: 4, inspectMs: 3, storeMs: 0 } };
 const fail = (run: number, attempt: number, again: string | null): IngestionCommand => ({
   type: 'FailIngestion',
-  data: { appId, run, attempt, reason: 'no network', retryAt: again, durationMs: 7, at },
+  data: { appId, run, attempt, ...why, retryAt: again, durationMs: 7, at },
 });
 const success = (run: number, attempt: number, commit = 'c1') => ({
   appId,
@@ -61,11 +62,11 @@ const started = (run: number, attempt: number): IngestionEvent => ({
 });
 const attemptFailed = (run: number, attempt: number): IngestionEvent => ({
   type: 'IngestionAttemptFailed',
-  data: { appId, run, attempt, reason: 'no network', retryAt, at },
+  data: { appId, run, attempt, ...why, retryAt, at },
 });
 const failed = (run: number, attempt: number): IngestionEvent => ({
   type: 'IngestionFailed',
-  data: { appId, run, attempt, reason: 'no network', durationMs: 7, at },
+  data: { appId, run, attempt, ...why, durationMs: 7, at },
 });
 const succeeded = (run: number, attempt: number, commit = 'c1'): IngestionEvent => ({
   type: 'IngestionSucceeded',

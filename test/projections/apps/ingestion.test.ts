@@ -24,6 +24,7 @@ const waiting = {
   ...processing,
   status: 'queued',
   message: 'no network',
+  durations: { cloneMs: 4, inspectMs: 0, storeMs: 0 },
   retry_at: '2026-01-01T00:01:00.000Z',
 };
 
@@ -56,8 +57,14 @@ suite('ingestions in the table', async () => {
 
   test('failed for good', async () => {
     const rows = await tables.rowsAfter(samples('IngestionQueued', 'IngestionStarted', 'IngestionFailed'));
-    const finished = { message: 'no such branch', finished_at: '2026-01-01T00:00:08.000Z' };
-    assert.deepEqual(rows, [{ ...processing, status: 'failed', ...finished }]);
+    const failed = {
+      status: 'failed',
+      message: 'no such branch',
+      commit: 'c2',
+      durations: { cloneMs: 4, inspectMs: 5, storeMs: 0 },
+      finished_at: '2026-01-01T00:00:08.000Z',
+    };
+    assert.deepEqual(rows, [{ ...processing, ...failed }]);
   });
 
   test('cancelled while it waits for another attempt', async () => {

@@ -184,7 +184,7 @@ suite('history', async () => {
       [
         step('queued', null),
         step('processing', 1),
-        step('failed-attempt', 1, { message: 'no route to host' }),
+        step('failed-attempt', 1, { message: 'no route to host', durationMs: 12 }),
         step('processing', 2),
         step('ready', 2, { commit, durationMs: 60 }),
       ],
