@@ -15,11 +15,10 @@ import { type QueueLog, redisQueue } from './queue.ts';
 import { react } from './react.ts';
 import { expireLaunches, reconcileLaunches, sweepArchived, sweepJobs } from './sweep.ts';
 import { createWorkerTables, reportStatus } from './tables.ts';
+import { removeOldFolders } from './work-folder.ts';
 
-const sweepEveryMs = 30_000;
-const expireEveryMs = 1_000;
-const dockerEveryMs = 3_000;
-const syncEveryMsMax = 15_000;
+/** How often each round is made. */
+const everyMs = { sweep: 30_000, expiry: 1_000, docker: 3_000, sync: 15_000 };
 const tablesMsMax = 30_000;
 
 export type WorkerDeps = {
@@ -31,6 +30,7 @@ export type WorkerDeps = {
   readonly logs: LogStore;
   /** Undefined: jobs run in this process. */
   readonly redisUrl: string | undefined;
+  readonly everyMs?: Partial<typeof everyMs>;
   readonly workDir: string;
   readonly allowLocalRepositories: boolean;
   readonly ingestionsAtOnce: number;
@@ -65,21 +65,28 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     await sweepJobs(all);
     await sweepArchived(all);
     if ((await deps.docker.ping()).ok) await reconcileLaunches(all);
+    await removeOldFolders(deps.workDir);
   };
-  await tablesAreThere(deps.sql, signal);
+  try {
+    await tablesAreThere(deps.sql, signal);
+  } catch (error) {
+    await queue.close();
+    throw error;
+  }
+  const ms = { ...everyMs, ...deps.everyMs };
   const runs = [
     react({ ...deps, queue, effects, reactions, signal }),
-    every(sweepEveryMs, 'sweep', sweep, deps.log, signal),
-    every(expireEveryMs, 'expiry', () => expireLaunches(all), deps.log, signal),
+    every(ms.sweep, 'sweep', sweep, deps.log, signal),
+    every(ms.expiry, 'expiry', () => expireLaunches(all), deps.log, signal),
     every(
-      Math.min(syncEveryMsMax, deps.syncSeconds * 1_000),
+      Math.min(ms.sync, deps.syncSeconds * 1_000),
       'sync',
       () => syncApps(deps, signal),
       deps.log,
       signal,
     ),
-    every(dockerEveryMs, 'Docker', dockerRound(deps, sweep), deps.log, signal),
-    every(dockerEveryMs, 'watching containers', () => watchLaunches(deps, signal), deps.log, signal),
+    every(ms.docker, 'Docker', dockerRound(deps, sweep), deps.log, signal),
+    every(ms.docker, 'watching containers', () => watchLaunches(deps, signal), deps.log, signal),
   ];
   return {
     async close() {

@@ -70,7 +70,7 @@ async function runWithRetries(effect: Effect, job: Job, signal: AbortSignal, log
     } catch (error) {
       if (signal.aborted) return;
       log.warn({ err: error, job: job.id, attempt }, 'a job failed');
-      await pause(backoffMs * 2 ** (attempt - 1), signal);
+      if (attempt < attemptsMax) await pause(backoffMs * 2 ** (attempt - 1), signal);
     }
   }
 }

@@ -5,10 +5,11 @@ import type { Job } from './reaction.ts';
 
 export type QueueLog = {
   warn(detail: object, line: string): void;
+  error(detail: object, line: string): void;
 };
 
 export type JobQueue = {
-  /** A job whose id waits or runs already is the same job: nothing happens. */
+  /** A job whose id waits or runs already is the same job: nothing happens. Rejects with QueueUnavailable. */
   add(job: Job): Promise<void>;
   /** Aborts the job's signal where it runs in this process. */
   cancel(id: string, reason: Error): void;
@@ -16,43 +17,70 @@ export type JobQueue = {
   close(): Promise<void>;
 };
 
-export type RedisConnection = { readonly url: string };
+/** The queue cannot be reached, or is closing. Nothing was added, or it was, which does no harm. */
+export class QueueUnavailable extends Error {
+  override readonly name = 'QueueUnavailable';
+}
+
+export type RedisConnection = {
+  readonly url: string;
+  /** How long a job stays with a process that says nothing any more, before another one gets it. */
+  readonly lockMs?: number;
+};
 
 const attemptsMax = 5;
 const backoffMs = 1_000;
+const addMsMax = 5_000;
 const closeMsMax = 8_000;
+const lockMsDefault = 15_000;
+/** How often a job may be lost by its process before it is left to the sweep. */
+const stallsMax = 5;
+const sayAgainMs = 60_000;
 const prefix = 'apphub';
 
 /** One queue an effect, so that slow builds never stand before quick launches. */
 export function redisQueue(effects: readonly Effect[], redis: RedisConnection, log: QueueLog): JobQueue {
   const running = new Map<string, AbortController>();
-  const connection = { url: redis.url, maxRetriesPerRequest: null };
   const queues = new Map<string, Queue>();
   const workers: Worker[] = [];
-  let closing = false;
+  const closing = Promise.withResolvers<never>();
+  closing.promise.catch(() => undefined);
+  let isClosing = false;
+  const away = sometimes((error: Error) => log.warn({ err: error }, 'Redis does not answer'));
 
+  const process = (effect: Effect) => async (job: { id?: string; data: Job['data'] }) => {
+    const id = String(job.id);
+    // Redis has forgotten that it runs here, and was told of it again.
+    if (running.has(id)) return;
+    const aborter = new AbortController();
+    running.set(id, aborter);
+    if (isClosing) aborter.abort(new Shutdown());
+    try {
+      await effect.run(job.data, aborter.signal);
+    } finally {
+      running.delete(id);
+    }
+  };
   for (const effect of effects) {
     if (effect.atOnce === 'inOrder') continue;
-    const queue = new Queue(effect.name, { connection, prefix });
-    queue.on('error', error => log.warn({ err: error, effect: effect.name }, 'Redis does not answer'));
+    // Who adds wants to know at once that Redis is away, and tries again by itself.
+    const queue = new Queue(effect.name, {
+      connection: { url: redis.url, enableOfflineQueue: false },
+      prefix,
+    });
+    queue.on('error', away);
     queues.set(effect.name, queue);
-    const worker = new Worker(
-      effect.name,
-      async job => {
-        const id = String(job.id);
-        const aborter = new AbortController();
-        running.set(id, aborter);
-        if (closing) aborter.abort(new Shutdown());
-        try {
-          await effect.run(job.data, aborter.signal);
-        } finally {
-          running.delete(id);
-        }
-      },
-      { connection, prefix, concurrency: effect.atOnce },
-    );
+    const lockDuration = redis.lockMs ?? lockMsDefault;
+    const worker = new Worker(effect.name, process(effect), {
+      connection: { url: redis.url, maxRetriesPerRequest: null },
+      prefix,
+      concurrency: effect.atOnce,
+      lockDuration,
+      stalledInterval: lockDuration / 2,
+      maxStalledCount: stallsMax,
+    });
     worker.on('failed', (job, error) => log.warn({ err: error, job: job?.id }, 'a job failed'));
-    worker.on('error', error => log.warn({ err: error, effect: effect.name }, 'Redis does not answer'));
+    worker.on('error', away);
     workers.push(worker);
   }
 
@@ -60,7 +88,7 @@ export function redisQueue(effects: readonly Effect[], redis: RedisConnection, l
     async add(job) {
       const queue = queues.get(job.effect);
       if (queue === undefined) throw new Error(`no effect ${job.effect}`);
-      await queue.add(job.effect, job.data, {
+      const added = queue.add(job.effect, job.data, {
         jobId: job.id,
         attempts: attemptsMax,
         backoff: { type: 'exponential', delay: backoffMs },
@@ -68,16 +96,40 @@ export function redisQueue(effects: readonly Effect[], redis: RedisConnection, l
         removeOnComplete: true,
         removeOnFail: true,
       });
+      await within(addMsMax, Promise.race([added, closing.promise])).catch(error => {
+        throw new QueueUnavailable('Redis does not take the job', { cause: error });
+      });
     },
     cancel(id, reason) {
       running.get(id)?.abort(reason);
     },
     async close() {
-      closing = true;
+      isClosing = true;
+      closing.reject(new Error('closing'));
       for (const aborter of running.values()) aborter.abort(new Shutdown());
-      const all = Promise.allSettled(workers.map(worker => worker.close()));
-      await Promise.race([all, new Promise(resolve => setTimeout(resolve, closeMsMax).unref())]);
-      await Promise.allSettled([...queues.values()].map(queue => queue.close()));
+      const ended = Promise.allSettled(workers.map(worker => worker.close()));
+      await within(closeMsMax, ended).catch(() => undefined);
+      // Without Redis neither ends by itself.
+      await Promise.allSettled([...workers, ...queues.values()].map(each => each.disconnect()));
     },
   };
+}
+
+/** What comes again and again is passed on once in a while. */
+function sometimes<T>(say: (what: T) => void): (what: T) => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return what => {
+    if (performance.now() - saidAt < sayAgainMs) return;
+    saidAt = performance.now();
+    say(what);
+  };
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  work.catch(() => undefined);
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -1,12 +1,13 @@
 /** Follows the log and does what the reactions ask for. Enqueue first, remember after: a crash between repeats, never loses. */
 import type { Knex } from 'knex';
-import { everyContext } from '../domain/events.ts';
-import type { EventStore } from '../eventstore/store.ts';
+import { everyContext, type Recorded } from '../domain/events.ts';
+import { type EventStore, LogUnavailable, WrongRevision } from '../eventstore/store.ts';
 import { Cancelled, type Effect } from './effect.ts';
 import { pause } from './inline-queue.ts';
-import type { JobQueue, QueueLog } from './queue.ts';
+import { type JobQueue, type QueueLog, QueueUnavailable } from './queue.ts';
 import { type Reaction, type Step, stepsOf } from './reaction.ts';
 
+const triesMax = 8;
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 const checkpointName = 'workers';
@@ -21,12 +22,19 @@ export type ReactDeps = {
   readonly log: QueueLog;
 };
 
-/** Runs until the signal aborts. What fails is logged and tried again from the stored checkpoint. */
+/** Where this process is, and how often each event behind its checkpoint has failed. */
+type Place = { position: bigint | undefined; readonly tries: Map<string, number> };
+
+/**
+ * Runs until the signal aborts. What fails is logged and tried again from the checkpoint; an event that fails for itself,
+ * whatever the weather, is passed over after `triesMax`.
+ */
 export async function react(deps: ReactDeps): Promise<void> {
   let retryMs = retryMsMin;
+  const place: Place = { position: undefined, tries: new Map() };
   while (!deps.signal.aborted) {
     try {
-      await reactOnce(deps, () => {
+      await reactOnce(deps, place, () => {
         retryMs = retryMsMin;
       });
     } catch (error) {
@@ -38,17 +46,48 @@ export async function react(deps: ReactDeps): Promise<void> {
   }
 }
 
-async function reactOnce(deps: ReactDeps, onProgress: () => void): Promise<void> {
-  const { store, sql, signal, reactions } = deps;
-  const known = await sql('reaction_checkpoints').where({ name: checkpointName }).first('position');
-  const from = known === undefined ? 'start' : BigInt(known.position);
+async function reactOnce(deps: ReactDeps, place: Place, onProgress: () => void): Promise<void> {
+  const { store, sql, signal } = deps;
+  // Its own place, once it has one: another process may be further on, and does not know what runs in this one.
+  const from = place.position ?? (await storedPosition(sql)) ?? 'start';
   for await (const batch of store.subscribe({ from, streamPrefixes: everyContext, signal })) {
-    for (const event of batch.events) {
-      for (const step of stepsOf(reactions, event)) await take(step, deps);
+    for (const event of batch.events) await reactTo(event, deps, place.tries);
+    if (batch.position !== null) {
+      await remember(sql, batch.position);
+      place.position = batch.position;
     }
-    if (batch.position !== null) await remember(sql, batch.position);
+    place.tries.clear();
     onProgress();
   }
+}
+
+async function storedPosition(sql: Knex): Promise<bigint | undefined> {
+  const known = await sql('reaction_checkpoints').where({ name: checkpointName }).first('position');
+  return known === undefined ? undefined : BigInt(known.position);
+}
+
+async function reactTo(event: Recorded, deps: ReactDeps, tries: Map<string, number>): Promise<void> {
+  const tried = tries.get(event.id) ?? 0;
+  if (tried >= triesMax) return;
+  try {
+    for (const step of stepsOf(deps.reactions, event)) await take(step, deps);
+  } catch (error) {
+    if (deps.signal.aborted || isWeather(error)) throw error;
+    tries.set(event.id, tried + 1);
+    if (tried + 1 < triesMax) throw error;
+    const { id, type, stream } = event;
+    deps.log.error(
+      { err: error, event: { id, type, stream } },
+      'nothing is done about this event: it always fails',
+    );
+  }
+}
+
+/** The log or the queue is away, and will be back. */
+function isWeather(error: unknown): boolean {
+  return (
+    error instanceof LogUnavailable || error instanceof WrongRevision || error instanceof QueueUnavailable
+  );
 }
 
 async function take(step: Step, { queue, effects, signal }: ReactDeps): Promise<void> {

@@ -24,6 +24,8 @@ export const cancel = (effect: string, id: string): Step => ({ cancel: `${effect
 /** What this event asks of the reactions, in their order. */
 export function stepsOf(reactions: readonly Reaction[], event: Recorded): readonly Step[] {
   return reactions.flatMap(reaction => {
+    // An event's type comes from the log, which may hold any.
+    if (!Object.hasOwn(reaction.on, event.type)) return [];
     const handler = reaction.on[event.type] as ((event: Recorded) => readonly Step[]) | undefined;
     return handler?.(event) ?? [];
   });

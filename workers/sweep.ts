@@ -63,22 +63,26 @@ export async function expireLaunches(deps: SweepDeps): Promise<void> {
   }
 }
 
-/** What the engine runs and what the log says are made to agree. */
+/**
+ * What the engine runs and what the log says are made to agree. Containers that have ended are left to those who watch for
+ * deaths: they know how.
+ */
 export async function reconcileLaunches(deps: SweepDeps & LaunchDeps): Promise<void> {
-  const containers = new Map((await deps.docker.listLaunches()).map(found => [found.launchId, found]));
-  for (const { launchId } of containers.values()) {
-    const known = await stateOf(deps.store, launch, launchId);
-    const isOver = known === null || known.state.status === 'ended';
-    if (isOver) await deps.docker.removeLaunch(launchId);
-  }
-  const running = await deps
+  // Asked for first: what runs by the log has a container by now, so one that is missing afterwards is gone.
+  const running: string[] = await deps
     .sql('apps_launches')
     .where({ status: 'running' })
     .limit(rowsMax)
     .pluck('launch_id');
+  const containers = new Set((await deps.docker.listLaunches()).map(({ launchId }) => launchId));
   for (const launchId of running) {
-    if (containers.get(launchId)?.state === 'running') continue;
+    if (containers.has(launchId)) continue;
     await failLaunch(deps, launchId, new LaunchFailure('The container is gone.'));
+  }
+  for (const launchId of containers) {
+    const known = await stateOf(deps.store, launch, launchId);
+    if (known === null) await deps.docker.removeLaunch(launchId);
+    else if (known.state.status === 'ended') await deps.queue.add(job('remove', launchId, { launchId }));
   }
 }
 

@@ -81,10 +81,14 @@ function readable(line: string): string {
 export async function* watchDeaths(engine: Engine, signal: AbortSignal): AsyncIterable<ContainerDeath> {
   const reported = new Set<string>();
   let waitMs = reconnectMsMin;
+  let isAway = false;
+  const onConnected = () => {
+    isAway = false;
+    waitMs = reconnectMsMin;
+  };
   while (!signal.aborted) {
     try {
-      for await (const death of deathsOfOneConnection(engine, signal)) {
-        waitMs = reconnectMsMin;
+      for await (const death of deathsOfOneConnection(engine, signal, onConnected)) {
         if (reported.has(death.containerId)) continue;
         reported.add(death.containerId);
         for (const oldest of reported) {
@@ -94,14 +98,20 @@ export async function* watchDeaths(engine: Engine, signal: AbortSignal): AsyncIt
         yield death;
       }
     } catch (error) {
-      if (!signal.aborted) engine.log.warn({ err: error, waitMs }, 'lost the events of the Docker engine');
+      // A machine without an engine would fill its log.
+      if (!signal.aborted && !isAway) engine.log.warn({ err: error }, 'no events of the Docker engine come');
+      isAway = true;
     }
     await wait(waitMs, undefined, { signal }).catch(() => undefined);
     waitMs = Math.min(waitMs * 2, reconnectMsMax);
   }
 }
 
-async function* deathsOfOneConnection(engine: Engine, signal: AbortSignal): AsyncIterable<ContainerDeath> {
+async function* deathsOfOneConnection(
+  engine: Engine,
+  signal: AbortSignal,
+  onConnected: () => void,
+): AsyncIterable<ContainerDeath> {
   const label = [`${labelOf.instance}=${engine.instance}`, labelOf.launch];
   // A string, because dockerode's types know neither a list of types nor the signal.
   const options = {
@@ -109,6 +119,7 @@ async function* deathsOfOneConnection(engine: Engine, signal: AbortSignal): Asyn
     abortSignal: signal,
   };
   const events = await engine.api.getEvents(options);
+  onConnected();
   // Whoever died before is read once events flow, so that nobody falls in between.
   for (const dead of await engine.api.listContainers({
     all: true,

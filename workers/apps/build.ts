@@ -1,5 +1,4 @@
 /** Building images: a fresh clone at the commit, the engine's build, and the lines it says kept beside the log. */
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { deriveId } from '../../commands/derive-id.ts';
 import { execute, stateOf } from '../../commands/execute.ts';
@@ -18,6 +17,7 @@ import { BuildFailure, type Docker, labelOf } from '../adapters/docker-types.ts'
 import { cloneRepository, GitFailure } from '../adapters/git.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
+import { withWorkFolder } from '../work-folder.ts';
 import { findContextFolder } from './inspect/build-context.ts';
 
 const limits = {
@@ -117,22 +117,33 @@ export function runBuild(deps: BuildDeps): Effect {
       const number = started.state.attempt;
       const begun = performance.now();
       const writer = await deps.logs.writer(buildId);
-      if (number > 1) await writer.write(`--- attempt ${number}: the one before was interrupted ---`);
+      if (number > 1) await writer.write(`--- attempt ${number} ---`);
+      let result: BuiltImage | Failure;
       try {
-        const result = await buildOrExplain(deps, buildId, found.state.spec, number, writer, signal);
-        if ('reason' in result) await writer.write(`FAILED ${result.reason}`);
-        const log = await writer.close();
-        const durationMs = Math.round(performance.now() - begun);
-        const at = deps.clock.now();
-        await send({ type: 'FinishBuild', data: { buildId, attempt: number, durationMs, log, at, result } });
+        result = await buildOrExplain(deps, buildId, found.state.spec, number, writer, signal);
       } catch (error) {
-        if (!(signal.reason instanceof Shutdown)) await writer.write('CANCELLED');
+        const isCancelled = signal.aborted && !(signal.reason instanceof Shutdown);
+        await writer.write(isCancelled ? 'CANCELLED' : `INTERRUPTED ${interruption(error, signal)}`);
         await writer.close();
-        if (signal.aborted && !(signal.reason instanceof Shutdown)) return;
+        if (isCancelled) return;
         throw error;
       }
+      if ('reason' in result) await writer.write(`FAILED ${result.reason}`);
+      const log = await writer.close();
+      const durationMs = Math.round(performance.now() - begun);
+      const at = deps.clock.now();
+      await send({ type: 'FinishBuild', data: { buildId, attempt: number, durationMs, log, at, result } });
     },
   };
+}
+
+function interruption(error: unknown, signal: AbortSignal): string {
+  if (signal.aborted) return 'AppHub is going down; the next start tries again';
+  return `${messageOf(error)}; it is tried again`;
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, messageCharsMax);
 }
 
 /** The image, or why there is none. Throws what is worth another attempt, and when it was aborted. */
@@ -144,38 +155,46 @@ async function buildOrExplain(
   writer: LogWriter,
   signal: AbortSignal,
 ): Promise<BuiltImage | Failure> {
-  const directory = path.join(deps.workDir, `build-${buildId}-${number}`);
+  const nowhere = { step: null, instruction: null };
   try {
-    return await buildImage(deps, buildId, spec, directory, writer, signal);
+    const made = await findMade(deps, buildId, spec);
+    if (made !== undefined) return made;
+    if (number > startsMax) return { reason: 'The build was interrupted too often.', ...nowhere };
+    return await withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
+      buildImage(deps, buildId, spec, directory, writer, signal),
+    );
   } catch (error) {
     if (signal.aborted) throw error;
     const isKnown = error instanceof BuildFailure || error instanceof GitFailure;
     const isFinal = isKnown ? !error.retryable : false;
     if (!isFinal && number < startsMax) throw error;
-    const reason = (error instanceof Error ? error.message : String(error)).slice(0, messageCharsMax);
     return error instanceof BuildFailure
       ? { reason: error.reason.slice(0, messageCharsMax), step: error.step, instruction: error.instruction }
-      : { reason, step: null, instruction: null };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+      : { reason: messageOf(error), ...nowhere };
   }
+}
+
+const imageOf = ({ appId, commit }: BuildSpec) => `apphub/${appId}:${commit.slice(0, 12)}`;
+
+/** What an attempt before this one has made, when it ended between the engine and the log. */
+async function findMade(deps: BuildDeps, buildId: string, spec: BuildSpec): Promise<BuiltImage | undefined> {
+  const image = imageOf(spec);
+  const made = await deps.docker.findImage({ [labelOf.build]: buildId }, image);
+  return made && { image, imageId: made.imageId, bytes: made.bytes, ports: made.ports };
 }
 
 async function buildImage(
   deps: BuildDeps,
   buildId: string,
-  { appId, repoUrl, ref, commit, dockerfilePath }: BuildSpec,
+  spec: BuildSpec,
   directory: string,
   writer: LogWriter,
   signal: AbortSignal,
 ): Promise<BuiltImage> {
-  const image = `apphub/${appId}:${commit.slice(0, 12)}`;
+  const { appId, repoUrl, ref, commit, dockerfilePath } = spec;
+  const image = imageOf(spec);
   const labels = { [labelOf.app]: appId, [labelOf.build]: buildId, [labelOf.commit]: commit };
-  // An attempt before this one may have ended between the engine and the log.
-  const made = await deps.docker.findImage({ [labelOf.build]: buildId }, image);
-  if (made !== undefined) return { image, imageId: made.imageId, bytes: made.bytes, ports: made.ports };
   await writer.write(`Cloning ${repoUrl} at ${commit}`);
-  await rm(directory, { recursive: true, force: true });
   await cloneRepository({
     url: repoUrl,
     ...(ref === null ? {} : { ref }),

@@ -1,7 +1,5 @@
 /** Cloning and looking: what an app's repository says of itself becomes an event. */
-import { rm } from 'node:fs/promises';
-import path from 'node:path';
-import { stateOf } from '../../commands/execute.ts';
+import { execute, stateOf } from '../../commands/execute.ts';
 import { type Inspection, ingestion, type StageDurations } from '../../domain/apps/ingestion.ts';
 import { repository } from '../../domain/apps/repository.ts';
 import { ingestionAttemptsMax, messageCharsMax } from '../../domain/kernel/limits.ts';
@@ -10,11 +8,13 @@ import { cloneRepository, GitFailure } from '../adapters/git.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
+import { withWorkFolder } from '../work-folder.ts';
 import { inspectCheckout } from './inspect/inspect.ts';
 import { InspectionFailure } from './inspect/inspection-failure.ts';
 
 /** Waits before the second and the third attempt. */
 const backoffMs = [2_000, 10_000] as const;
+const waitMsMax = 10_000;
 /** How often a run may be begun: its attempts, and as many starts after a crash. More means that it is what crashes us. */
 const startsMax = ingestionAttemptsMax * 2;
 
@@ -51,13 +51,11 @@ export function queueIngestion(deps: IngestionDeps): Effect {
       const appId = textOf(data, 'appId');
       const described = await stateOf(deps.store, repository, appId);
       const event = described?.events.find(({ id }) => id === data.eventId);
-      if (event === undefined) return;
-      const queued = await stateOf(deps.store, ingestion, appId);
-      if (queued?.events.some(({ metadata }) => metadata.causationId === event.id)) return;
+      if (event === undefined || described?.state.status !== 'registered') return;
       const cause = event.type === 'RepositoryRegistered' ? 'registered' : 'changed';
       const metadata = causedBy(event, deps.clock);
       const command = { type: 'QueueIngestion', data: { appId, cause, at: metadata.time } } as const;
-      await attempt(deps, ingestion, appId, command, metadata, []);
+      await execute(deps.store, ingestion, appId, command, metadata, { once: true });
     },
   };
 }
@@ -69,14 +67,24 @@ export function ingest(deps: IngestionDeps): Effect {
     atOnce: deps.ingestionsAtOnce,
     async run(data, signal) {
       const appId = textOf(data, 'appId');
-      for (;;) {
-        const retryAt = await attemptIngestion(deps, appId, Number(data.run), signal);
-        if (retryAt === null) return;
-        await pause(Date.parse(retryAt) - Date.parse(deps.clock.now()), signal);
-        if (signal.aborted) throw signal.reason;
+      const run = Number(data.run);
+      let dueAt: string | null = await dueAtOf(deps, appId, run);
+      while (dueAt !== null) {
+        const waitMs = Date.parse(dueAt) - Date.parse(deps.clock.now());
+        if (waitMs > 0) await pause(Math.min(waitMs, waitMsMax), signal);
+        if (signal.aborted && signal.reason instanceof Shutdown) throw signal.reason;
+        if (signal.aborted) return;
+        dueAt = await attemptIngestion(deps, appId, run, signal);
       }
     },
   };
+}
+
+/** Now, or when the attempt before this start of the process said that the next is due. */
+async function dueAtOf({ store, clock }: IngestionDeps, appId: string, run: number): Promise<string> {
+  const last = (await stateOf(store, ingestion, appId))?.events.at(-1);
+  const isWaiting = last?.type === 'IngestionAttemptFailed' && last.data.run === run;
+  return isWaiting ? last.data.retryAt : clock.now();
 }
 
 /** Answers when another attempt is due, or null when the run has ended. */
@@ -103,29 +111,33 @@ async function attemptIngestion(
   const started = await send({ type: 'StartIngestion', data: { appId, run, at: clock.now() } });
   if (started === undefined) return null;
   const number = started.state.attempt;
-  const directory = path.join(deps.workDir, `ingest-${appId}-${run}-${number}`);
   const { repoUrl, ref, dockerfilePath } = described.state.description;
-  const watch = stopwatch();
+  const progress = beginProgress();
   try {
     if (number > startsMax)
       throw new InspectionFailure('not-a-checkout', 'The ingestion was interrupted too often.');
-    const look = { repoUrl, ref, dockerfilePath, directory };
-    const { inspection, checkout } = await lookInto(look, deps, watch, signal);
-    const found = { appId, run, attempt: number, ...checkout, inspection, durations: watch.durations };
+    const { inspection, checkout } = await withWorkFolder(
+      deps.workDir,
+      `ingest-${appId}-${run}`,
+      number,
+      directory => lookInto({ repoUrl, ref, dockerfilePath, directory }, deps, progress, signal),
+    );
+    const found = { appId, run, attempt: number, ...checkout, inspection, durations: progress.durations };
     await send({ type: 'FinishIngestion', data: { ...found, at: clock.now() } });
     return null;
   } catch (error) {
     if (signal.aborted && signal.reason instanceof Shutdown) throw error;
     if (signal.aborted) return null;
+    progress.enter(null);
     const { reason, isFinal } = explain(error);
     const now = clock.now();
     const wait = isFinal ? undefined : backoffMs[number - 1];
     const retryAt = wait === undefined ? null : new Date(Date.parse(now) + wait).toISOString();
-    const failed = { appId, run, attempt: number, reason, retryAt, durationMs: watch.totalMs(), at: now };
-    const ended = await send({ type: 'FailIngestion', data: failed });
+    const { commit, durations } = progress;
+    const failed = { appId, run, attempt: number, reason, commit, durations, at: now };
+    const durationMs = progress.totalMs();
+    const ended = await send({ type: 'FailIngestion', data: { ...failed, retryAt, durationMs } });
     return ended?.state.status === 'queued' && ended.state.run === run ? retryAt : null;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -134,10 +146,10 @@ type Look = { repoUrl: string; ref: string | null; dockerfilePath: string | null
 async function lookInto(
   { repoUrl, ref, dockerfilePath, directory }: Look,
   deps: IngestionDeps,
-  watch: ReturnType<typeof stopwatch>,
+  progress: Progress,
   signal: AbortSignal,
 ): Promise<{ inspection: Inspection; checkout: { commit: string; branch: string | null } }> {
-  await rm(directory, { recursive: true, force: true });
+  progress.enter('cloneMs');
   const checkout = await cloneRepository({
     url: repoUrl,
     ...(ref === null ? {} : { ref }),
@@ -145,24 +157,37 @@ async function lookInto(
     allowLocal: deps.allowLocalRepositories,
     signal,
   });
-  watch.lap('cloneMs');
+  progress.commit = checkout.commit;
+  progress.enter('inspectMs');
   const { inspection, pictures } = await inspectCheckout({ directory, dockerfilePath, signal });
-  watch.lap('inspectMs');
+  progress.enter('storeMs');
   for (const picture of pictures) await putPicture(deps.objects, picture.content, picture.mediaType);
-  watch.lap('storeMs');
+  progress.enter(null);
   return { inspection, checkout };
 }
 
-function stopwatch() {
+/** How far an attempt has come. */
+type Progress = {
+  commit: string | null;
+  readonly durations: StageDurations;
+  /** Ends the stage it is in, and begins another. */
+  enter(stage: keyof StageDurations | null): void;
+  totalMs(): number;
+};
+
+function beginProgress(): Progress {
   const durations: StageDurations = { cloneMs: 0, inspectMs: 0, storeMs: 0 };
   const begun = performance.now();
-  let last = begun;
+  let stage: keyof StageDurations | null = null;
+  let since = begun;
   return {
+    commit: null,
     durations,
-    lap(stage: keyof StageDurations) {
+    enter(next) {
       const now = performance.now();
-      durations[stage] = Math.round(now - last);
-      last = now;
+      if (stage !== null) durations[stage] = Math.round(now - since);
+      stage = next;
+      since = now;
     },
     totalMs: () => Math.round(performance.now() - begun),
   };

@@ -3,9 +3,12 @@ import { stateOf } from '../../commands/execute.ts';
 import { launch } from '../../domain/apps/launch.ts';
 import type { EventOf, Recorded } from '../../domain/events.ts';
 import { messageCharsMax, resourceProfiles } from '../../domain/kernel/limits.ts';
+import { LogUnavailable, WrongRevision } from '../../eventstore/store.ts';
 import type { LogStore } from '../../platform/log-store.ts';
+import { endOf } from '../adapters/docker-launch.ts';
 import { type Docker, LaunchFailure } from '../adapters/docker-types.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
+import { pause } from '../inline-queue.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
 
 const readyMsMax = 60_000;
@@ -13,6 +16,9 @@ const launchesAtOnce = 8;
 const removalsAtOnce = 8;
 const keptLinesMax = 2_000;
 const portDefault = 8_080;
+/** How often the engine is asked to start a container before its no is final. */
+const startsMax = 3;
+const startAgainMs = 500;
 
 export const launchReaction: Reaction = {
   on: {
@@ -40,16 +46,34 @@ export function startLaunch(deps: LaunchDeps): Effect {
       // No engine: the launch waits, and the sweep asks again once there is one.
       if (!(await deps.docker.ping()).ok) return;
       try {
-        await bringUp(deps, requested, signal);
+        await bringUpPatiently(deps, requested, signal);
       } catch (error) {
         if (signal.aborted && signal.reason instanceof Shutdown) throw error;
         if (signal.aborted) return;
-        if (error instanceof LaunchFailure && error.retryable) throw error;
+        if (error instanceof LogUnavailable || error instanceof WrongRevision) throw error;
         if (!(error instanceof LaunchFailure) && (await deps.docker.ping()).ok === false) throw error;
         await fail(deps, requested, error);
       }
     },
   };
+}
+
+/** What the engine refuses now it may do a moment later: a port that is taken, a name that is not free yet. */
+async function bringUpPatiently(
+  deps: LaunchDeps,
+  requested: Recorded<EventOf<'LaunchRequested'>>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let number = 1; ; number += 1) {
+    try {
+      return await bringUp(deps, requested, signal);
+    } catch (error) {
+      const isWorthIt = error instanceof LaunchFailure && error.retryable && number < startsMax;
+      if (signal.aborted || !isWorthIt) throw error;
+      await pause(startAgainMs * number, signal);
+      signal.throwIfAborted();
+    }
+  }
 }
 
 async function bringUp(
@@ -131,7 +155,10 @@ export function removeLaunch(deps: LaunchDeps): Effect {
 
 /** What the app said goes with its container, so its last lines are kept. */
 async function keepLogs({ docker, logs }: LaunchDeps, launchId: string): Promise<void> {
-  if ((await logs.read(launchId, 0, 1)) !== undefined) return;
+  const kept = await logs.read(launchId, Number.MAX_SAFE_INTEGER, 1);
+  if (kept?.ended) return;
+  // A process that was killed may have kept a part of them.
+  if (kept !== undefined) await logs.remove(launchId);
   const decoder = new TextDecoder();
   let text = '';
   for await (const part of docker.containerLogs(launchId, { tail: keptLinesMax })) {
@@ -146,9 +173,7 @@ async function keepLogs({ docker, logs }: LaunchDeps, launchId: string): Promise
 export async function watchLaunches(deps: LaunchDeps, signal: AbortSignal): Promise<void> {
   for await (const { launchId, exitCode, oomKilled } of deps.docker.watchDeaths(signal)) {
     const lastLines = await deps.docker.lastLines(launchId).catch(() => []);
-    const reason = oomKilled
-      ? 'The app used more memory than its profile allows and was ended.'
-      : `The app ended by itself with exit code ${exitCode}.`;
+    const reason = endOf({ ExitCode: exitCode, OOMKilled: oomKilled });
     await failLaunch(deps, launchId, new LaunchFailure(reason, { exitCode, lastLines }));
   }
 }
