@@ -19,7 +19,7 @@ const where = {
 const problemsShownMax = 20;
 
 /** Where the embedded log lies within a data folder. */
-function logFolder(data: string | undefined): string {
+export function logFolder(data: string | undefined): string {
   return path.resolve(data ?? process.env.APPHUB_DATA_DIR ?? 'data', 'log');
 }
 

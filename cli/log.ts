@@ -5,6 +5,7 @@ import type { Client } from './client.ts';
 import { exits, UsageError } from './exit.ts';
 import { plain } from './format.ts';
 import { backup, restore, verify } from './log-files.ts';
+import { serve } from './log-serve.ts';
 import type { Output } from './output.ts';
 import { clock, sayEvent } from './say.ts';
 import { openStream } from './stream.ts';
@@ -72,7 +73,7 @@ const show = defineVerb({
   },
 });
 
-export const verbs: Readonly<Record<string, Verb>> = { tail, show, verify, backup, restore };
+export const verbs: Readonly<Record<string, Verb>> = { tail, show, serve, verify, backup, restore };
 
 type Chosen = { types?: string | undefined; streams?: string | undefined; from?: string | undefined };
 type Printed = ReturnType<typeof askOf> & { countMax: number; live: boolean };
