@@ -58,8 +58,8 @@ export const appendResponse = message({
   ),
 });
 
-export const anyMessage = message({ typeUrl: string(1), value: bytes(2) });
-export const rpcStatus = message({ code: uint(1), message: string(2), details: nested(3, anyMessage) });
+const anyMessage = message({ typeUrl: string(1), value: bytes(2) });
+const rpcStatus = message({ code: uint(1), message: string(2), details: nested(3, anyMessage) });
 export const batchAppendResponse = message({
   correlation: nested(1, uuid),
   error: nested(2, rpcStatus),

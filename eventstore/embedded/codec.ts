@@ -26,7 +26,7 @@ type AnyCodec = Codec<any>;
 type Fields = Record<string, Field<unknown>>;
 type Decoded<F> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 /** What may be left out of a message that is written: everything. */
-export type Input<T> = T extends Uint8Array | Map<string, string> | string | number | boolean | undefined
+type Input<T> = T extends Uint8Array | Map<string, string> | string | number | boolean | undefined
   ? T
   : T extends readonly (infer I)[]
     ? readonly Input<I>[]

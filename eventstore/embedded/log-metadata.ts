@@ -25,7 +25,7 @@ export const deletedBefore = tombstoneRevision;
 /** 2^63 - 1 in JSON, which JSON.stringify could not write. */
 export const deletedBeforeText = '9223372036854775807';
 
-export const noMetadata: StreamMetadata = {
+const noMetadata: StreamMetadata = {
   maxCount: undefined,
   maxAgeMs: undefined,
   truncateBefore: 0,

@@ -1,7 +1,7 @@
 /** Wakes whoever waits for new records, of a stream or of all. Only a signal: everyone reads at a pace of his own. */
 import type { Storage } from './storage.ts';
 
-export type Waiter = {
+type Waiter = {
   /** Resolves when something has been stored since the last call of `next`, at once if it already has. */
   next(): Promise<void>;
 };

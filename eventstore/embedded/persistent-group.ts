@@ -15,6 +15,7 @@ import {
 import { type GroupName, subscribersReached, subscriptionDropped } from './persistent-errors.ts';
 import { type Message, Messages } from './persistent-messages.ts';
 import { Notes } from './persistent-notes.ts';
+import { Progress } from './persistent-progress.ts';
 import { bufferSizeOf, type Settings } from './persistent-settings.ts';
 import { openSource, type Source } from './persistent-source.ts';
 import { type CallFailed, callFailure, status } from './server-status.ts';
@@ -52,27 +53,22 @@ export class Group {
   readonly #log: EventLog;
   readonly #notes: Notes;
   readonly #strategy: Strategy;
-  readonly #beginAfter: number;
+  readonly progress: Progress;
   readonly #onError: (error: unknown) => void;
   readonly #aborter = new AbortController();
   readonly #bufferSize: number;
   #opened: Promise<void> | undefined;
   #pumping: Promise<void> = Promise.resolve();
-  #noting: Promise<void> = Promise.resolve();
   #sweep: NodeJS.Timeout | undefined;
   #kick: () => void = () => undefined;
   #stopped = false;
   cursor = 0;
-  checkpoint: number | undefined;
   live = false;
   settled = 0;
   readonly sinceMs = Date.now();
   #atMeasurement = 0;
-  #sinceCheckpoint = 0;
-  #checkpointMs = Date.now();
   #nextParked = 0;
   #replayTo = 0;
-  #forgotten = 0;
 
   constructor({ log, name, settings, beginAfter, onError }: GroupOptions) {
     this.name = name;
@@ -81,7 +77,7 @@ export class Group {
     this.#log = log;
     this.#notes = new Notes(log, name);
     this.#strategy = openStrategy(settings.strategy);
-    this.#beginAfter = beginAfter;
+    this.progress = new Progress(this.#notes, { beginAfter, onError, settled: () => this.#settledSoFar() });
     this.#onError = onError;
     this.#bufferSize = bufferSizeOf(settings);
   }
@@ -96,12 +92,15 @@ export class Group {
   }
 
   async #load(): Promise<void> {
-    this.checkpoint = await this.#notes.readCheckpoint();
-    this.cursor = this.checkpoint ?? this.#beginAfter;
-    const { first } = await this.#notes.parkedRange();
-    this.#nextParked = first;
-    this.#replayTo = first;
-    this.#forgotten = first;
+    const { place, parked } = await this.progress.load();
+    this.cursor = place;
+    this.#nextParked = parked;
+    this.#replayTo = parked;
+  }
+
+  #settledSoFar() {
+    const place = this.messages.settledPlace(this.cursor);
+    return { place, parked: this.messages.settledParked(this.#nextParked) };
   }
 
   /** Throws the failure that clients know when there are too many already. */
@@ -138,8 +137,7 @@ export class Group {
     if (this.#sweep !== undefined) clearInterval(this.#sweep);
     this.#sweep = undefined;
     this.#kick();
-    if (this.#stopped) return;
-    this.#note(true);
+    if (!this.#stopped) this.progress.note(true);
   }
 
   ack(consumer: Consumer, ids: readonly string[]): void {
@@ -171,7 +169,7 @@ export class Group {
 
   #afterAnswers(): void {
     const { maxCheckpointCount } = this.settings;
-    if (maxCheckpointCount > 0 && this.#sinceCheckpoint >= maxCheckpointCount) this.#note(true);
+    if (maxCheckpointCount > 0 && this.progress.count >= maxCheckpointCount) this.progress.note(true);
     this.#dispatch();
     this.#kick();
   }
@@ -179,7 +177,7 @@ export class Group {
   #settle(message: Message): void {
     this.messages.settle(message);
     this.settled += 1;
-    this.#sinceCheckpoint += 1;
+    this.progress.count += 1;
   }
 
   #retry(message: Message, reason: string): void {
@@ -204,7 +202,7 @@ export class Group {
         this.messages.retry(message);
       },
     );
-    this.#noting = Promise.all([this.#noting, parked]).then(() => undefined);
+    this.progress.waitFor(parked);
   }
 
   #dispatch(): void {
@@ -235,32 +233,8 @@ export class Group {
     this.#dispatch();
     this.#kick();
     const { checkpointAfterMs, minCheckpointCount } = this.settings;
-    const isDue = Date.now() - this.#checkpointMs >= checkpointAfterMs;
-    this.#note(isDue && this.#sinceCheckpoint >= Math.max(1, minCheckpointCount));
-  }
-
-  /** Notes what has been settled, one note at a time. */
-  #note(withCheckpoint: boolean): void {
-    const noted = this.#noting.then(async () => {
-      if (this.#opened === undefined) return;
-      await this.#opened;
-      if (withCheckpoint) await this.#writeCheckpoint();
-      const forgotten = this.messages.settledParked(this.#nextParked);
-      if (forgotten <= this.#forgotten) return;
-      await this.#notes.forgetParked(forgotten);
-      this.#forgotten = forgotten;
-    });
-    this.#noting = noted.catch(error => this.#onError(error));
-  }
-
-  async #writeCheckpoint(): Promise<void> {
-    const place = this.messages.settledPlace(this.cursor);
-    if (place === (this.checkpoint ?? this.#beginAfter) || place === this.source.beginning) return;
-    const count = this.#sinceCheckpoint;
-    await this.#notes.writeCheckpoint(place);
-    this.checkpoint = place;
-    this.#sinceCheckpoint -= count;
-    this.#checkpointMs = Date.now();
+    const isDue = Date.now() - this.progress.checkpointMs >= checkpointAfterMs;
+    this.progress.note(isDue && this.progress.count >= Math.max(1, minCheckpointCount));
   }
 
   async #pump(): Promise<void> {
@@ -329,7 +303,7 @@ export class Group {
       const before = this.cursor;
       this.cursor = this.source.place(record);
       if (this.source.includes(record)) await this.#add(record, before, undefined);
-      else this.#sinceCheckpoint += 1;
+      else this.progress.count += 1;
     }
     this.#dispatch();
   }
@@ -348,7 +322,7 @@ export class Group {
       }
       // What a link points to may have been deleted since: there is nothing to work on.
       if (event === undefined) {
-        this.#sinceCheckpoint += 1;
+        this.progress.count += 1;
         return;
       }
     }
@@ -397,8 +371,8 @@ export class Group {
     this.#aborter.abort();
     this.#rest();
     await this.#pumping;
-    this.#note(true);
-    await this.#noting;
+    this.progress.note(true);
+    await this.progress.noted();
   }
 
   /** Takes away what it has noted. Only after `stop`. */

@@ -8,7 +8,7 @@ type Info = NonNullable<Parameters<typeof persistentInfoResponse.encode>[0]['inf
 
 export async function infoOf(group: Group): Promise<Info> {
   await group.open();
-  const { name, settings, source, messages, consumers, checkpoint } = group;
+  const { name, settings, source, messages, consumers } = group;
   const end = source.end();
   const isLive = group.live || group.cursor >= end;
   const waiting = messages.waiting.length;
@@ -22,7 +22,7 @@ export async function infoOf(group: Group): Promise<Info> {
     averagePerSecond: perSecond(group.settled, group.sinceMs),
     totalItems: group.settled,
     countSinceLastMeasurement: group.sinceMeasured(),
-    lastCheckpoint: place(checkpoint),
+    lastCheckpoint: place(group.progress.checkpoint),
     lastKnown: end === source.beginning ? '' : place(end),
     resolveLinks: settings.resolveLinks,
     startFrom: placeText(source.isAll, settings.startFrom),

@@ -15,7 +15,7 @@ import type { Caller } from './server-call.ts';
 import { CallFailed, status } from './server-status.ts';
 import { adminsGroup, type User, type Users } from './users.ts';
 
-export type Operation = 'read' | 'write' | 'delete' | 'readMetadata' | 'writeMetadata';
+type Operation = 'read' | 'write' | 'delete' | 'readMetadata' | 'writeMetadata';
 
 export type Access = {
   /** Who the headers say it is, once that is proven. Throws or rejects with UNAUTHENTICATED. */

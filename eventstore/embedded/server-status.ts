@@ -48,7 +48,7 @@ export class CallFailed extends Error {
 const expectedNumbers = { noStream: '-1', any: '-2', streamExists: '-4' } as const;
 
 /** As the trailers have it: the number, or EventStoreDB's negative one for what is no number. */
-export function expectedText(expected: Expected): string {
+function expectedText(expected: Expected): string {
   return typeof expected === 'number' ? `${expected}` : expectedNumbers[expected];
 }
 

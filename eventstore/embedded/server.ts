@@ -31,7 +31,7 @@ import { readMethod } from './streams-read.ts';
 import { Users } from './users.ts';
 import { usersMethods } from './users-methods.ts';
 
-export type ServerLog = {
+type ServerLog = {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;

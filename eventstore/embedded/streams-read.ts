@@ -16,11 +16,11 @@ import { subscribeToAll, subscribeToStream } from './subscriptions.ts';
 
 type Options = NonNullable<(typeof readRequest extends Codec<infer T> ? T : never)['options']>;
 
-export const pageRecordsMax = 1_000;
-export const pageBytesMax = 512 * 1024;
-export const positionMax = Number.MAX_SAFE_INTEGER;
+const pageRecordsMax = 1_000;
+const pageBytesMax = 512 * 1024;
+const positionMax = Number.MAX_SAFE_INTEGER;
 
-export const readOperation = (stream: string) => (isMetadataStream(stream) ? 'readMetadata' : 'read');
+const readOperation = (stream: string) => (isMetadataStream(stream) ? 'readMetadata' : 'read');
 
 export function readMethod(of: EventLog, access: Access): Method {
   return async call => {
