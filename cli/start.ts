@@ -142,8 +142,12 @@ async function runRoom(config: Config, room: Room, stopped: Promise<void>): Prom
 
 function greet(url: string, config: Config, secrets: { operatorToken: string; isNew: boolean }): void {
   const lines = [`AppHub is at ${url}`];
-  if (secrets.isNew) lines.push(`Operator token: ${secrets.operatorToken}`);
-  else lines.push(`Operator token: in ${path.join(config.dataDir, 'operator-token')}`);
+  if (secrets.isNew) {
+    lines.push(`Operator token: ${secrets.operatorToken}`);
+    // What follows # stays in the browser; the page signs in with it and takes it out of the address.
+    lines.push(`Sign in at once: ${url}/#token=${secrets.operatorToken}`);
+  }
+  if (!secrets.isNew) lines.push(`Operator token: in ${path.join(config.dataDir, 'operator-token')}`);
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 

@@ -109,7 +109,7 @@ export function checkTidy(root: string): Tidiness {
 function filesOf(root: string, folder: string): readonly string[] {
   if (!existsSync(path.join(root, folder))) return [];
   return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter(file => /\.(ts|js|cjs|mjs)$/.test(file))
+    .filter(file => /\.(ts|js|cjs|mjs)$/.test(file) && !/(^|[/\\])node_modules[/\\]/.test(file))
     .map(file => path.posix.join(folder, file.replaceAll(path.sep, '/')));
 }
 
