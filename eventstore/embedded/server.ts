@@ -102,7 +102,7 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
     session.once('close', () => sessions.delete(session));
   };
 
-  const listener = openListener(options.tls);
+  const listener = openListener(options);
   listener.http2.on('stream', onStream);
   listener.http2.on('session', onSession);
   listener.http2.on('sessionError', () => undefined);
@@ -199,9 +199,11 @@ type Listener = {
 };
 
 /** With TLS a client says by ALPN what it speaks; its first bytes say it anyway. */
-function openListener(tls: LogServerOptions['tls']): Listener {
+function openListener({ tls, users }: LogServerOptions): Listener {
   const http2 = createHttp2(http2Settings);
-  const http1: Http1Server = createHttp1(answerHttp1);
+  const http1: Http1Server = createHttp1((request, response) =>
+    answerHttp1(request, response, users !== undefined),
+  );
   const onSocket = (socket: Socket) => handOver(socket, http2, http1);
   const alpn = { ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: firstBytesWaitMsMax };
   const tcp = tls === undefined ? createTcp(onSocket) : createTls({ ...tls, ...alpn }, onSocket);

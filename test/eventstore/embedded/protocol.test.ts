@@ -93,6 +93,25 @@ suite('protocol', () => {
     }
   });
 
+  test('a pattern cannot keep the server from its other work', async () => {
+    const name = 'a'.repeat(60);
+    await append({ stream: { name }, any: {} });
+    const read = (regex: string) =>
+      client.call(`${streams}/Read`, [
+        readRequest.frame({ options: { all: { start: {} }, count: 100, filter: { stream: { regex } } } }),
+      ]);
+    // Each would take longer than anybody lives, if it were tried in every way.
+    for (const regex of ['^(a+)+$', '^(a|aa)*b$', '^a*a*a*a*a*b$', '^((a{1,60}){1,60}){1,60}c$']) {
+      const { status, messages } = await read(regex);
+      assert.ok(status === 0 || status === 3, regex);
+      if (status === 0) assert.equal(messages.length, regex === '^(a+)+$' ? 1 : 0, regex);
+    }
+    for (const regex of ['^(a)\\1+(a+)+$', '^(?!x)(a+)+$'])
+      assert.equal((await read(regex)).status, 3, regex);
+    for (const regex of ['^(?!\\$)a{60}$', '^\\p{L}{60}$', '^(?:a|b)*$', '^[a]+$'])
+      assert.equal((await read(regex)).messages.length, 1, regex);
+  });
+
   test('a deadline ends a call that would go on', async () => {
     const forever = readRequest.frame({ options: { all: { start: {} }, subscription: {} } });
     const answer = await client.call(`${streams}/Read`, [forever], { 'grpc-timeout': '50m' });
