@@ -41,7 +41,7 @@ export function openLog(connectionString: string): { store: EventStore; close():
   return { store: esdbStore(client), close: () => client.dispose() };
 }
 
-export function esdbStore(client: EventStoreDBClient): EventStore {
+function esdbStore(client: EventStoreDBClient): EventStore {
   return {
     async load(stream) {
       const events: Recorded[] = [];

@@ -6,7 +6,7 @@ import type { Message } from '../domain/kernel/decider.ts';
 export type NewEvent = Message & { readonly id: string; readonly metadata: Metadata };
 
 /** A whole stream in order, and the revision an append has to expect. `none`: the stream does not exist. */
-export type Loaded = { readonly events: readonly Recorded[]; readonly revision: bigint | 'none' };
+type Loaded = { readonly events: readonly Recorded[]; readonly revision: bigint | 'none' };
 
 export type SubscribeOptions = {
   /** Exclusive: the first event is the one after this position. */

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from './problem.ts';
 
 /** `public` is written out where a route is meant for everybody. */
-export const scopes = ['public', 'apps:read', 'apps:write', 'apps:launch', 'stream:read', 'admin'] as const;
+const scopes = ['public', 'apps:read', 'apps:write', 'apps:launch', 'stream:read', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
 export type Identity = {

@@ -33,7 +33,7 @@ export type Config = {
   readonly logLevel: string;
 };
 
-export type S3Config = {
+type S3Config = {
   readonly endpoint: string | undefined;
   readonly region: string;
   readonly bucket: string;

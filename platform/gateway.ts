@@ -1,4 +1,7 @@
-/** One port before several processes: requests that change something go to one, everything else to the other. Streams both ways. */
+/**
+ * One port before several processes: requests that change something go to one, everything else to the other.
+ * Streams both ways.
+ */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Problem } from './problem.ts';

@@ -17,7 +17,7 @@ const readBytesMax = 1024 * 1024;
 const readBytesDefault = 256 * 1024;
 const pollMs = 500;
 
-export type LogSize = { readonly lines: number; readonly bytes: number; readonly truncated: boolean };
+type LogSize = { readonly lines: number; readonly bytes: number; readonly truncated: boolean };
 
 export type LogWriter = {
   /** Takes one line, without its line end. Resolves at once unless the disk is behind: then wait for it. */
@@ -26,7 +26,7 @@ export type LogWriter = {
   close(): Promise<LogSize>;
 };
 
-export type LogPart = { readonly bytes: Buffer; readonly nextOffset: number; readonly ended: boolean };
+type LogPart = { readonly bytes: Buffer; readonly nextOffset: number; readonly ended: boolean };
 
 export type LogStore = {
   /** One writer at a time for an id. Opening takes back an end that was declared before. */

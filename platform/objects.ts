@@ -15,7 +15,7 @@ const contentTypeDefault = 'application/octet-stream';
 const contentTypePattern = /^[\x20-\x7e]{1,128}$/;
 const metaSuffix = '~type';
 
-export type StoredObject = {
+type StoredObject = {
   readonly stream: Readable;
   readonly contentType: string;
   readonly bytes: number;

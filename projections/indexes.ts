@@ -1,5 +1,6 @@
 /**
- * Tables that are filled from the first event get their indexes at the end: an index made at once costs a part of what it costs to
+ * Tables that are filled from the first event get their indexes at the end: an index made at once costs a part of
+ * what it costs to
  * keep it through every change. What is still to be made is written down beside the checkpoints, so a crash loses nothing.
  * Primary keys and unique indexes are there from the beginning.
  */

@@ -23,7 +23,10 @@ export const After = {
 };
 
 export type Freshness = {
-  /** Resolves when the tables have reached the position; rejects with Problem `behind` (503), which says how far they are, after 2 s. */
+  /**
+   * Resolves when the tables have reached the position; rejects with Problem `behind` (503), which says how far
+   * they are, after 2 s.
+   */
   waitFor(position: bigint): Promise<void>;
   /** For preHandler. */
   check(request: FastifyRequest): Promise<void>;

@@ -12,7 +12,10 @@ export type Effect = {
   readonly name: string;
   /** How many may run side by side in a process; `inOrder`: run by the reaction itself, one after another, before it goes on. */
   readonly atOnce: number | 'inOrder';
-  /** Rejects when it is worth another try. The signal's reason is Shutdown, or Cancelled when nobody wants the outcome any more. */
+  /**
+   * Rejects when it is worth another try. The signal's reason is Shutdown, or Cancelled when nobody wants the
+   * outcome any more.
+   */
   run(data: JobData, signal: AbortSignal): Promise<void>;
 };
 

@@ -39,7 +39,7 @@ export type WorkerDeps = {
   readonly log: QueueLog;
 };
 
-export const reactions = [ingestionReaction, buildReaction, launchReaction, archiveReaction];
+const reactions = [ingestionReaction, buildReaction, launchReaction, archiveReaction];
 
 /** Resolves once everything is under way. `close` ends what runs in order and leaves the rest to the next start. */
 export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise<void> }> {

@@ -25,7 +25,7 @@ export type BuiltImage = { image: string; imageId: string; bytes: number; ports:
 export type BuildFailure = { reason: string; step: number | null; instruction: string | null };
 
 /** How much was logged. The lines themselves are in the log store under the build's id. */
-export type LogSize = { lines: number; bytes: number; truncated: boolean };
+type LogSize = { lines: number; bytes: number; truncated: boolean };
 
 type Ended = {
   buildId: string;

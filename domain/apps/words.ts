@@ -3,10 +3,13 @@
  * punctuation never keep the two apart. Nothing here depends on the settings of a database.
  */
 
-export const wordCharsMax = 48;
-export const wordsPerTextMax = 400;
-/** What is compared and indexed of a longer text. An index entry must stay below 2,000 bytes, and folding can make text longer. */
-export const foldedCharsMax = 200;
+const wordCharsMax = 48;
+const wordsPerTextMax = 400;
+/**
+ * What is compared and indexed of a longer text. An index entry must stay below 2,000 bytes, and folding can make
+ * text longer.
+ */
+const foldedCharsMax = 200;
 
 /** Text that JSON and PostgreSQL can both hold: without NUL and without halves of surrogate pairs. */
 export function clean(text: string): string {

@@ -22,7 +22,7 @@ export type Found = { readonly id: string; readonly value: string; readonly tier
 /** Rows of the order that are looked at before an index is asked. */
 const walkedMax = 2_000;
 /** Matches that facets and the total are counted over. */
-export const countedMax = 500;
+const countedMax = 500;
 
 type Filter = { readonly where: string; readonly bind: Record<string, unknown> };
 

@@ -22,7 +22,7 @@ const firstLineMsMax = 500;
 
 const Status = Type.Union(statuses.map(one => Type.Literal(one)));
 
-export const Launch = Type.Object({
+const Launch = Type.Object({
   id: Text,
   appId: Text,
   buildId: Text,
@@ -178,7 +178,10 @@ function launchOf(row: LaunchRow, previewUrl: LaunchDeps['previewUrl'], noDocker
   } as never;
 }
 
-/** The same lines, once the first of them is there or is long in coming: an engine that does not answer is said before the answer has begun. */
+/**
+ * The same lines, once the first of them is there or is long in coming: an engine that does not answer is said
+ * before the answer has begun.
+ */
 async function begun(lines: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
   const iterator = lines[Symbol.asyncIterator]();
   const first = iterator.next();

@@ -5,8 +5,8 @@
 import { clean, fold, foldTag, nameLexeme, wordsOf } from '../../domain/apps/words.ts';
 import { tagKeyPattern } from '../../domain/kernel/limits.ts';
 
-export const wordsPerQueryMax = 12;
-export const tagsPerQueryMax = 20;
+const wordsPerQueryMax = 12;
+const tagsPerQueryMax = 20;
 
 export type Query = {
   readonly words: readonly string[];
@@ -20,7 +20,7 @@ const pieces = /[^\s:"]+:"[^"]*"|\S+/gu;
 const tagPieces = /[^\s,:"]+:"[^"]*"|[^\s,]+/gu;
 
 /** The folded tag that a piece of text is; undefined for one that is no tag. `https://…` is none. */
-export function tagOf(piece: string): string | undefined {
+function tagOf(piece: string): string | undefined {
   const at = piece.indexOf(':');
   if (at < 1) return undefined;
   const name = fold(piece.slice(0, at));

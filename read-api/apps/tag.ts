@@ -38,7 +38,7 @@ export async function tagsOf(
 }
 
 /** The word at the end of what was typed up to the caret, with an opened quotation: `a key:"two w` ends in `key:two w`. */
-export function wordAtCaret(text: string): string {
+function wordAtCaret(text: string): string {
   const [word = ''] = /[^\s:",]+:"[^"]*$|[^\s,]*$/u.exec(text.slice(-wordCharsMax)) ?? [];
   return fold(word.replace('"', ''));
 }

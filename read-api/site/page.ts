@@ -100,7 +100,7 @@ function send({ headers }: Request, reply: Reply, extension: string, bytes: Buff
 }
 
 /** Nothing from elsewhere runs in the page; of its own only files, and the inline import map by its hash (CSP 3). */
-export function policyFor(page: string, previewOrigins: string): string {
+function policyFor(page: string, previewOrigins: string): string {
   const inline = [...page.matchAll(/<script[^>]*type="importmap"[^>]*>([\s\S]*?)<\/script>/g)].map(
     ([, text = '']) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`,
   );

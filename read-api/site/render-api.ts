@@ -124,6 +124,7 @@ const style = `
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
 main{max-width:60rem;margin:auto;padding:1rem}
 details{border-bottom:1px solid #8884;padding:.5rem 0}summary{cursor:pointer}
-table{border-collapse:collapse;width:100%;font-size:.9rem}td{vertical-align:top;padding:.2rem .5rem;border-top:1px solid #8883;overflow-wrap:anywhere}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+td{vertical-align:top;padding:.2rem .5rem;border-top:1px solid #8883;overflow-wrap:anywhere}
 code{font-size:.9em;overflow-wrap:anywhere}h2{margin-top:2rem}h4{margin:.8rem 0 .2rem}
 b{display:inline-block;min-width:4.5rem}small{font-weight:normal;opacity:.7}`;

@@ -41,7 +41,7 @@ export async function* containerLogs(
  * Takes the engine's frames apart: 8 bytes of header whose last four are the length, then as much payload.
  * Nothing is kept back: a part of a payload is passed on as it comes.
  */
-export async function* demultiplex(
+async function* demultiplex(
   chunks: AsyncIterable<string | Buffer> | Iterable<Buffer>,
 ): AsyncIterable<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);

@@ -15,7 +15,7 @@ export const labelOf = {
 export type Labels = Readonly<Record<string, string>>;
 
 /** What a build may use. CPU in cores, memory in bytes. */
-export type BuildLimits = {
+type BuildLimits = {
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly timeMsMax: number;
