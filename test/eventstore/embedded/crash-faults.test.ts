@@ -109,15 +109,10 @@ async function flipAndLook(harness: CrashHarness): Promise<void> {
   for (let life = 0; life < livesWithFlips; life += 1) {
     await harness.live(async (_server, isAcknowledging) => {
       await isAcknowledging();
+      await until(() => victimsIn(harness).length > 0, 'events behind which others are synced');
       await pause(Math.random() * 20);
     });
-    // Any acknowledged event but the newest of its stream: what came after it shows that it had been synced.
-    const known = harness.writers.flatMap(({ stream, stored }) =>
-      stored.slice(0, -3).map(({ position }) => ({ stream, position })),
-    );
-    const victims = known
-      .filter(({ position }) => position !== undefined)
-      .sort((a, b) => Number((a.position ?? 0n) - (b.position ?? 0n)));
+    const victims = victimsIn(harness);
     // By turns one of the newest, in the segment that is written to, and any.
     const chosen = life % 2 === 0 ? victims.length - 1 : Math.floor(Math.random() * victims.length);
     const { stream = '', position = 0n } = victims[chosen] ?? {};
@@ -129,6 +124,15 @@ async function flipAndLook(harness: CrashHarness): Promise<void> {
   }
   await harness.finish();
   assert.ok(found.includes('start') && found.includes('reads'), `found by ${found}`);
+}
+
+/** Acknowledged events but the newest of each stream, by position: what came after them shows that they had been synced. */
+function victimsIn({ writers }: CrashHarness): { stream: string; position: bigint }[] {
+  return writers
+    .flatMap(({ stream, stored }) =>
+      stored.slice(0, -3).flatMap(({ position }) => (position === undefined ? [] : [{ stream, position }])),
+    )
+    .sort((a, b) => Number(a.position - b.position));
 }
 
 function placeOf(directory: string, position: number): { file: string; at: number } {

@@ -29,7 +29,7 @@ async function killAgainAndAgain(harness: CrashHarness, salt: number): Promise<v
   const random = chance(salt);
   try {
     for (let life = 0; life < livesPerLog; life += 1) {
-      if (random() < 0.2) await harness.killAtStart(random() * 60);
+      if (random() < 0.35) await harness.killAtStart(random() * 60);
       else
         await harness.live(async (_server, isAcknowledging) => {
           await isAcknowledging();
