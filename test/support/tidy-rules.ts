@@ -157,7 +157,8 @@ function* sizes(file: string, source: string): Iterable<string> {
   const most = file.startsWith('test/') ? testLinesMax : linesMax;
   if (lines.length - 1 > most) yield `${file} has more than ${most} lines`;
   for (const [at, line] of lines.entries()) {
-    if (line.length > columnsMax && !isLiteral(line)) yield `${file}:${at + 1} is longer than ${columnsMax} columns`;
+    if (line.length > columnsMax && !isLiteral(line))
+      yield `${file}:${at + 1} is longer than ${columnsMax} columns`;
   }
 }
 
