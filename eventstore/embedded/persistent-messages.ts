@@ -27,6 +27,19 @@ export type Message = {
   key: string | undefined;
 };
 
+/** A record is read as a part of a page, which a message that waits for long must not keep in memory. */
+function owned(record: StoredRecord): StoredRecord {
+  const { wire } = record;
+  if (wire.buffer.byteLength <= pageSharesMax * wire.length) return record;
+  // Not out of the pool that small buffers share.
+  const copy = Buffer.allocUnsafeSlow(wire.length);
+  copy.set(wire);
+  // One by one: a storage may read them off the bytes only when they are asked for.
+  const { position, stream, revision, id, type, createdMs } = record;
+  return { position, stream, revision, id, type, createdMs, wire: copy };
+}
+const pageSharesMax = 4;
+
 export class Messages {
   /** In the order of reading. */
   #waiting: Message[] = [];
@@ -58,9 +71,13 @@ export class Messages {
 
   add(read: Pick<Message, 'record' | 'event' | 'before' | 'parkedRevision'>): void {
     this.#count += 1;
-    const bytes = read.record.wire.length + (read.event?.wire.length ?? 0);
+    const record = owned(read.record);
+    const event = read.event && owned(read.event);
+    const bytes = record.wire.length + (event?.wire.length ?? 0);
     const message: Message = {
       ...read,
+      record,
+      event,
       number: this.#count,
       id: read.record.id,
       bytes,

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type * as eventstore from '@eventstore/db-client';
 import type { EventStoreDBClient } from '@eventstore/db-client';
+import { memoryStorage } from '../../../eventstore/embedded/memory-storage.ts';
 import { openSegmentStorage } from '../../../eventstore/embedded/segment-storage.ts';
 import { type LogServer, startLogServer } from '../../../eventstore/embedded/server.ts';
 import type { Storage } from '../../../eventstore/embedded/storage.ts';
@@ -108,6 +109,32 @@ export function persistentSuite(api: Api, Client: typeof EventStoreDBClient): vo
       await until(() => second.seen.length === 2);
       assert.deepEqual(second.revisions(), [3, 4]);
       await second.subscription.unsubscribe();
+    });
+
+    test('a server that has no time to close gives nothing up, and little twice', async () => {
+      const kept = memoryStorage();
+      const first = await startLogServer({ storage: kept, port: 0 });
+      const use = (port: number) => Client.connectionString(`esdb://127.0.0.1:${port}?tls=false`);
+      const before = use(first.port);
+      const often = settings({ checkPointAfter: 10, checkPointLowerBound: 1 });
+      await before.createPersistentSubscriptionToStream('crash', 'group', often);
+      for (let n = 0; n < 6; n++)
+        await before.appendToStream('crash', api.jsonEvent({ type: 'T', data: { n } }));
+      const subscription = before.subscribeToPersistentSubscriptionToStream('crash', 'group');
+      // The fourth stays unanswered, so the checkpoint cannot pass it.
+      watch(subscription, event => event.event?.revision !== 3n && subscription.ack(event));
+      const noted = async () => (await before.getPersistentSubscriptionToStreamInfo('crash', 'group')).stats;
+      await until(async () => (await noted()).lastCheckpointedEventRevision === 2n);
+      await until(async () => (await noted()).totalItems === 5n);
+      // The same records under another server, as if the first had never noted more.
+      const second = await startLogServer({ storage: kept, port: 0 });
+      const after = use(second.port);
+      const again = after.subscribeToPersistentSubscriptionToStream('crash', 'group');
+      const seen = watch(again, event => again.ack(event));
+      await until(() => seen.seen.length === 3);
+      assert.deepEqual(seen.revisions(), [3, 4, 5]);
+      for (const one of [before, after]) await one.dispose();
+      for (const one of [first, second]) await one.close();
     });
 
     test('it begins where it is told to', async () => {

@@ -1,10 +1,16 @@
 /** Subscribers that do not read: they cost nobody anything, and miss nothing. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import {
+  EventStoreDBClient,
+  type PersistentSubscriptionToStreamResolvedEvent,
+  persistentSubscriptionToStreamSettingsFromDefaults,
+  START,
+} from '@eventstore/db-client';
 import { readRequest } from '../../../eventstore/embedded/codec-streams.ts';
 import { openEventLog } from '../../../eventstore/embedded/log.ts';
 import { openSegmentStorage } from '../../../eventstore/embedded/segment-storage.ts';
@@ -17,21 +23,48 @@ const eventBytes = 16 * 1024;
 /** What they would take if everything were kept for each of them is ten times as much. */
 const memoryBytesMax = 60 * 1024 * 1024;
 
-test('a dozen subscribers that do not read keep no append waiting and take little memory', async t => {
+async function largeLog(t: TestContext) {
   const directory = await mkdtemp(path.join(tmpdir(), 'log-slow-'));
   const storage = await openSegmentStorage({ directory, durability: 'none' });
   const server = await startLogServer({ storage, port: 0 });
-  const sessions: ClientHttp2Session[] = [];
+  const closings: (() => unknown)[] = [];
   t.after(async () => {
-    for (const session of sessions) session.destroy();
+    for (const closing of closings) await closing();
     await server.close();
     await storage.close();
     await rm(directory, { recursive: true });
   });
+  const log = await openEventLog(storage);
+  const data = Buffer.alloc(eventBytes, 120);
+  const used = () => process.memoryUsage().arrayBuffers;
+  return {
+    server,
+    closings,
+    /** Appends everything; the answer is how much more memory was held meanwhile, at most. */
+    async fill(): Promise<number> {
+      const before = used();
+      let most = 0;
+      for (let n = 0; n < eventsMax; n++) {
+        const contentType = 'application/octet-stream';
+        const id = crypto.randomUUID();
+        await log.append('large', 'any', [{ id, type: 'T', contentType, data, metadata: new Uint8Array() }]);
+        most = Math.max(most, used() - before);
+      }
+      return most;
+    },
+  };
+}
+
+function assertLittle(bytes: number): void {
+  assert.ok(bytes < memoryBytesMax, `${Math.round(bytes / 1024 / 1024)} MiB`);
+}
+
+test('a dozen subscribers that do not read keep no append waiting and take little memory', async t => {
+  const { server, closings, fill } = await largeLog(t);
   const open = () => {
     const session = connect(`http://127.0.0.1:${server.port}`);
     session.on('error', () => undefined);
-    sessions.push(session);
+    closings.push(() => session.destroy());
     const stream = session.request({
       ':method': 'POST',
       ':path': '/event_store.client.streams.Streams/Read',
@@ -44,29 +77,7 @@ test('a dozen subscribers that do not read keep no append waiting and take littl
   };
   const slow = Array.from({ length: subscribers }, open);
   await Promise.all(slow.map(stream => new Promise(resolve => stream.once('readable', () => resolve(0)))));
-
-  const log = await openEventLog(storage);
-  const data = Buffer.alloc(eventBytes, 120);
-  const used = () => process.memoryUsage().arrayBuffers;
-  const before = used();
-  let most = 0;
-  for (let n = 0; n < eventsMax; n++) {
-    const contentType = 'application/octet-stream';
-    const event = {
-      id: crypto.randomUUID(),
-      type: 'T',
-      contentType,
-      data,
-      metadata: new Uint8Array(),
-    } as const;
-    await log.append('large', 'any', [event]);
-    // What is garbage is not held by anybody.
-    if (n % 500 === 499) {
-      global.gc?.();
-      most = Math.max(most, used() - before);
-    }
-  }
-  assert.ok(most < memoryBytesMax, `${Math.round(most / 1024 / 1024)} MiB`);
+  assertLittle(await fill());
 
   // Who begins to read at last gets everything.
   let bytes = 0;
@@ -74,4 +85,32 @@ test('a dozen subscribers that do not read keep no append waiting and take littl
     bytes += chunk.length;
   });
   await until(() => bytes > eventsMax * eventBytes);
+});
+
+test('a group whose consumer does not answer reads no further than its buffer', async t => {
+  const { server, closings, fill } = await largeLog(t);
+  const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${server.port}?tls=false`);
+  closings.push(() => client.dispose());
+  const settings = persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START });
+  await client.createPersistentSubscriptionToStream('large', 'slow', settings);
+  const subscription = client.subscribeToPersistentSubscriptionToStream('large', 'slow', { bufferSize: 5 });
+  const seen: PersistentSubscriptionToStreamResolvedEvent[] = [];
+  let answering = false;
+  subscription.on('data', event => {
+    seen.push(event);
+    if (answering) void subscription.ack(event);
+  });
+  const held = await fill();
+  assertLittle(held);
+  await until(() => seen.length === 5);
+  const info = await client.getPersistentSubscriptionToStreamInfo('large', 'slow');
+  assert.ok(info.stats.outstandingMessagesCount < 300, `${info.stats.outstandingMessagesCount}`);
+  assert.equal(info.status, 'Behind');
+  answering = true;
+  await subscription.ack(...seen);
+  await until(() => seen.length === eventsMax);
+  assert.deepEqual(
+    seen.map(({ event }) => Number(event?.revision)),
+    [...Array(eventsMax).keys()],
+  );
 });
