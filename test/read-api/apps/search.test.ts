@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, suite, test } from 'node:test';
 import fc from 'fast-check';
+import { wordsOf } from '../../../domain/apps/words.ts';
 import { knownToken } from '../../../platform/auth.ts';
 import { httpServer } from '../../../platform/http.ts';
 import { searchApps, searchReads } from '../../../read-api/apps/search.ts';
@@ -109,7 +110,7 @@ suite('search', async () => {
       fc.asyncProperty(hostile, hostile, hostile, async (q, tag, owner) => {
         await store(registered('c', { name: `${q}x`, description: tag, owner, tags: [`k:${tag}`] }));
         await ask({ q, tags: [tag], owner });
-        const word = q.match(/[a-z]{2,}/)?.[0];
+        const word = wordsOf(q).find(one => /^[a-z]{2,}$/.test(one));
         if (word !== undefined) assert.ok((await idsOf({ q: word })).includes('c'));
       }),
       { numRuns: 100 },
