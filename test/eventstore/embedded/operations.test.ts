@@ -193,11 +193,17 @@ test('what comes while it is decided, and what is not durable, is kept', async (
   await log.append('$$aged', 'any', [metadata({ $maxAge: 30 })]);
   await log.append('counted', 'any', [event(), event()]);
   await log.append('$$counted', 'any', [metadata({ $maxCount: 1 })]);
+  await log.append('gone', 'any', [event()]);
+  await log.softDelete('gone', 'any');
   const keep = await scavengeRule(log, nowMs);
   await log.append('counted', 'any', [event()]);
+  await log.append('gone', 'any', [event()]);
   const kept = (await storage.readAll(0, 'forwards', 100)).filter(keep);
   assert.deepEqual(
     kept.map(({ stream, revision }) => `${revision}@${stream}`),
-    ['2@aged', '0@$$aged', '1@counted', '0@$$counted', '2@counted'],
+    [
+      ...['2@aged', '0@$$aged', '1@counted', '0@$$counted', '0@$$gone'],
+      ...['2@counted', '1@$$gone', '1@gone'],
+    ],
   );
 });

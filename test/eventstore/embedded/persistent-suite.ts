@@ -267,6 +267,20 @@ export function persistentSuite(api: Api, Client: typeof EventStoreDBClient): vo
       assert.equal((await infoOf('nacked')).stats.parkedMessageCount, 0n);
     });
 
+    test('what is retried comes before what nobody has seen', async () => {
+      await fill('again', 3);
+      await create('again');
+      const subscription = connect('again', 1);
+      const seen = watch(subscription, event =>
+        event.event?.revision === 0n && event.retryCount < 2
+          ? subscription.nack('retry', 'not yet', event)
+          : subscription.ack(event),
+      );
+      await until(() => seen.seen.length === 5);
+      assert.deepEqual(seen.revisions(), [0, 0, 0, 1, 2]);
+      await subscription.unsubscribe();
+    });
+
     test('who does not answer in time loses the message', async () => {
       await fill('timeout', 1);
       await create('timeout', { messageTimeout: 40, maxRetryCount: 1 });
@@ -344,6 +358,31 @@ export function persistentSuite(api: Api, Client: typeof EventStoreDBClient): vo
         [],
       );
       assert.ok(streams.has('filtered-2'));
+      await subscription.unsubscribe();
+    });
+
+    test('everything at all, but not what groups note of it', async () => {
+      const all = api.persistentSubscriptionToAllSettingsFromDefaults({
+        startFrom: api.START,
+        checkPointAfter: 10,
+        checkPointLowerBound: 1,
+      });
+      await client.createPersistentSubscriptionToAll('unfiltered', all);
+      const subscription = client.subscribeToPersistentSubscriptionToAll('unfiltered');
+      const watched = watch(subscription as never, event => subscription.ack(event));
+      const info = () => client.getPersistentSubscriptionToAllInfo('unfiltered');
+      for (const last of ['round-1', 'round-2']) {
+        await fill(last, 1);
+        await until(() => watched.seen.at(-1)?.event?.streamId === last);
+        const at = watched.seen.at(-1)?.event?.position?.commit ?? 0n;
+        await until(async () => ((await info()).stats.lastCheckpointedEventPosition?.commit ?? 0n) >= at);
+      }
+      const streams = new Set(watched.seen.map(({ event }) => event?.streamId));
+      assert.ok(streams.has('$persistentSubscriptionConfig'));
+      assert.deepEqual(
+        [...streams].filter(name => name?.includes('$persistentsubscription-$all')),
+        [],
+      );
       await subscription.unsubscribe();
     });
 
