@@ -244,6 +244,57 @@ function streamTests(
     assert.deepEqual(revisions(await collect(client.readStream('meta-1'))), [9]);
   });
 
+  test('a tombstone ends the subscriptions to its stream, a deletion does not', async () => {
+    await client.appendToStream('ends-1', events(2));
+    const subscription = client.subscribeToStream('ends-1');
+    const seen: number[] = [];
+    const errors: unknown[] = [];
+    subscription.on('data', ({ event }) => seen.push(Number(event?.revision)));
+    subscription.on('error', error => errors.push(error));
+    await until(() => seen.length === 2);
+    await client.deleteStream('ends-1');
+    await client.appendToStream('ends-1', events(1));
+    await until(() => seen.length === 3);
+    assert.deepEqual(seen, [0, 1, 2]);
+    await client.tombstoneStream('ends-1');
+    await until(() => errors.length === 1);
+    assert.ok(errors[0] instanceof StreamDeletedError);
+  });
+
+  test('the age of events limits what is read, and all metadata comes back', async () => {
+    await client.appendToStream('aged-1', events(2));
+    const acl = { readRoles: ['$all'], writeRoles: ['a', 'b'], deleteRoles: ['c'] };
+    const metadata = { maxAge: 3_600, cacheControl: 60, acl, custom: { deep: [1, 2] } };
+    await client.setStreamMetadata('aged-1', metadata);
+    assert.deepEqual((await client.getStreamMetadata('aged-1')).metadata, metadata);
+    assert.equal((await collect(client.readStream('aged-1'))).length, 2);
+    await client.setStreamMetadata('aged-1', { maxAge: 0 });
+    await until(async () => (await collect(client.readStream('aged-1'))).length === 0);
+    assert.equal((await client.getStreamMetadata('never-1')).metadata, undefined);
+  });
+
+  test('a filtered subscription tells how far it has looked, whatever it finds', async () => {
+    const filter = api.excludeSystemEvents({ maxSearchWindow: 32, checkpointInterval: 2 } as never);
+    const positions: bigint[] = [];
+    const subscription = client.subscribeToAll({
+      fromPosition: END,
+      filter: {
+        ...filter,
+        checkpointReached: (_: unknown, position: { commit: bigint }) => positions.push(position.commit),
+      } as never,
+    });
+    const seen: string[] = [];
+    subscription.on('data', ({ event }) => seen.push(event!.type));
+    await new Promise(resolve => subscription.once('caughtUp', () => resolve(undefined)));
+    positions.length = 0;
+    for (let n = 0; n < 6; n++) await client.appendToStream('many-1', events(64, n % 2 === 0 ? 'T' : '$odd'));
+    await until(() => positions.length === 6);
+    assert.equal(seen.length, 3 * 64);
+    assert.ok(!seen.includes('$odd'));
+    for (const [i, position] of positions.entries()) assert.ok(i === 0 || position > positions[i - 1]!);
+    await subscription.unsubscribe();
+  });
+
   test('links are followed where that is asked for', async () => {
     await client.appendToStream('linked', events(2));
     const link = (to: string) => ({
