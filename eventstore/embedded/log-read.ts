@@ -10,12 +10,19 @@ import { decodeRecordedEvent } from './wire-record.ts';
  * What persistent subscriptions to $all note about themselves is no part of $all: they would be woken by their own
  * checkpoints for ever.
  */
-export function isHiddenInAll(stream: string): boolean {
-  if (stream.charCodeAt(0) !== dollar) return false;
-  return stream.startsWith(notesOfAll, stream.startsWith('$$') ? 2 : 0);
+export function isHiddenInAll({ wire }: StoredRecord): boolean {
+  // Every reader of $all asks this of every record, so the name is not read for it: id and tag have a fixed length.
+  let at = streamAt;
+  while ((wire[at++] as number) >= 0x80);
+  at += 1;
+  while ((wire[at++] as number) >= 0x80);
+  if (wire[at] !== dollar) return false;
+  if (wire[at + 1] === dollar) at += 2;
+  return notesOfAll.every((byte, i) => wire[at + i] === byte);
 }
+const streamAt = 2 + 2 + 36 + 1;
 const dollar = 36;
-const notesOfAll = '$persistentsubscription-$all::';
+const notesOfAll = Buffer.from('$persistentsubscription-$all::');
 
 export class StreamReads {
   readonly #storage: Storage;

@@ -35,7 +35,7 @@ export function openSource(log: EventLog, { stream }: GroupName, settings: Setti
       return recent ?? (await log.storage.readAll(after + 1, 'forwards', limit, pageBytesMax));
     },
     place: record => record.position,
-    includes: record => !isHiddenInAll(record.stream) && (filter?.matches(record) ?? true),
+    includes: record => !isHiddenInAll(record) && (filter?.matches(record) ?? true),
   };
 }
 

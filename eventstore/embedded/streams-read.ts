@@ -147,7 +147,7 @@ async function readAll(
     const newest = page.at(-1);
     if (newest === undefined) return;
     const fitting = page.filter(
-      record => record.position <= last && !isHiddenInAll(record.stream) && (filter?.matches(record) ?? true),
+      record => record.position <= last && !isHiddenInAll(record) && (filter?.matches(record) ?? true),
     );
     const records = fitting.slice(0, left);
     left -= records.length;

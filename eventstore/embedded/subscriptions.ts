@@ -56,7 +56,7 @@ export async function subscribeToAll(
     const frames = new Frames(0, options.structuredIds);
     for (const record of page) {
       cursor = record.position;
-      if (isHiddenInAll(record.stream)) continue;
+      if (isHiddenInAll(record)) continue;
       if (filter === undefined || filter.matches(record)) {
         const following = addRecord(frames, record, resolveLinks, log);
         if (following !== undefined) await following;
