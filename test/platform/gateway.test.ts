@@ -88,13 +88,21 @@ suite('gateway', () => {
   });
 
   test('a process that is down is said to be, as a problem; one that has closed an idle connection is asked again', async () => {
-    const { url, reads, commands, close } = await open();
+    const used = new Set<unknown>();
+    let refused = 0;
+    const { url, commands, close } = await open(({ socket }, response) => {
+      if (used.has(socket)) {
+        refused += 1;
+        return void socket.destroy();
+      }
+      used.add(socket);
+      response.end('here');
+    });
     for (let turn = 0; turn < 5; turn += 1) {
       const answer = await fetch(`${url}/apps`);
-      assert.equal(answer.status, 200);
-      await answer.text();
-      reads.closeAllConnections();
+      assert.deepEqual([answer.status, await answer.text()], [200, 'here']);
     }
+    assert.ok(refused > 0, 'no connection was used twice');
     commands.close();
     commands.closeAllConnections();
     const answer = await fetch(`${url}/apps`, { method: 'POST', body: 'x' });
