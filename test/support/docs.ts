@@ -1,17 +1,9 @@
 /** The pages that are printed from the code: docs/events.md, docs/errors.md and docs/openapi.json. */
 import { readdir, readFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
-import knex from 'knex';
-import { systemClock } from '../../commands/clock.ts';
-import { registerCommands } from '../../commands/index.ts';
+import { describeApi } from '../../cli/openapi.ts';
 import { type RefusalCode, refusals } from '../../domain/kernel/refusal.ts';
-import { memoryStore } from '../../eventstore/memory.ts';
-import { httpServer } from '../../platform/http.ts';
-import { openLogStore } from '../../platform/log-store.ts';
-import { openFolderObjects } from '../../platform/objects.ts';
 import { edgeCodes, refusalCodes } from '../../platform/problem-codes.ts';
-import { registerReads } from '../../read-api/index.ts';
 import { eventMeanings } from './event-meanings.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
@@ -138,35 +130,10 @@ function eventsOf(union: string): readonly { type: string; fields: string }[] {
   });
 }
 
-/** The description of all routes. Nothing is connected: the routes are registered and never called. */
+/** The description of all routes, as `GET /openapi.json` answers it. */
 async function printOpenApi(): Promise<string> {
   const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {
     version: string;
   };
-  const store = memoryStore();
-  const sql = knex({ client: 'pg' });
-  const nowhere = path.join(os.tmpdir(), 'apphub-docs');
-  const app = await httpServer({ logger: undefined, tokens: [], version });
-  await registerCommands(app, {
-    store,
-    clock: systemClock,
-    allowLocalRepositories: false,
-    webhookSecret: 'none',
-  });
-  await registerReads(app, {
-    sql,
-    store,
-    fresh: { check: async () => undefined } as never,
-    logs: openLogStore(nowhere),
-    objects: openFolderObjects(nowhere),
-    previewUrl: () => '',
-    containerLogs: undefined as never,
-    pingRedis: undefined,
-    previewOrigins: 'http://*.preview.localhost',
-  });
-  await app.ready();
-  const document = app.swagger();
-  await app.close();
-  await sql.destroy();
-  return `${JSON.stringify(document, null, 2)}\n`;
+  return `${JSON.stringify(await describeApi(version), null, 2)}\n`;
 }
