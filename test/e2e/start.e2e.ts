@@ -1,8 +1,8 @@
 /** `apphub start` as a program: what it keeps, refuses and survives. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -171,4 +171,22 @@ runE2E('each room in a process of its own: the same product, and it comes back w
   assert.equal((await register(hub, 'static', `${gitUrl}/static-site.git`)).status, 201);
   await readyApp(e2e, hub, 'static');
   assert.equal(await hub.stop(), 0);
+});
+
+runE2E('without Redis the jobs run in the process, unless that is forbidden', async e2e => {
+  const { gitUrl } = await startSamples(e2e);
+  const programs = mkdtempSync(path.join(os.tmpdir(), 'apphub-path-'));
+  chmodSync(programs, 0o755);
+  e2e.registerCleanup('programs', () => rmSync(programs, { recursive: true, force: true }));
+  for (const name of ['git', 'sh', 'id', 'test', 'flock', 'unshare', 'true', 'useradd']) {
+    const found = execFileSync('which', [name], { encoding: 'utf8' }).trim();
+    symlinkSync(found, path.join(programs, name));
+  }
+  const forbidden = makeHub(e2e, { ...noEngine, PATH: programs, APPHUB_ALLOW_INLINE_MODE: 'false' });
+  await assert.rejects(forbidden.start(), /There is no Redis/);
+  const hub = makeHub(e2e, { ...noEngine, PATH: programs });
+  await hub.start();
+  assert.match(hub.output(), /jobs run in the process/);
+  assert.equal((await register(hub, 'counter', `${gitUrl}/node-app.git`)).status, 201);
+  await readyApp(e2e, hub, 'counter');
 });
