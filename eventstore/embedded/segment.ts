@@ -213,12 +213,14 @@ export class Segment {
   ): Promise<void> {
     const identifier = streamIdentifier(stream);
     return this.#reading(async (file, end) => {
+      // The span of an open segment grows while this reads: what comes later lies behind `end`.
+      const { count } = span;
       let index = first;
-      while (index >= 0 && index < span.count) {
+      while (index >= 0 && index < count) {
         if (page.records.length >= limits.limit || page.bytes >= limits.bytesMax) return;
         const wanted = Math.min(
           limits.limit - page.records.length,
-          step === 1 ? span.count - index : index + 1,
+          step === 1 ? count - index : index + 1,
         );
         const run = takeRun(span, index, step, wanted);
         const chunk = await readWarm(file.fd, run.start, Math.min(run.end + tailBytes, end) - run.start);

@@ -211,5 +211,55 @@ export function storageContract(name: string, open: OpenStorage): void {
         await storage.append('gone', 40, [newRecord()]);
         assert.deepEqual(brief(await storage.readStream('gone', 0, 'forwards', 100)), ['gone@39', 'gone@40']);
       }));
+
+    test('is read while it is written: each read is sound, and the readers miss nothing', () =>
+      withStorage(async storage => {
+        const last = 199;
+        // Larger than what one look at the disk brings, so a read has many steps, and appends come in between.
+        const large = 'x'.repeat(16_000);
+        const everything = 1 << 30;
+        let isWritten = false;
+        // When one of them fails, the others end too.
+        let isOver = false;
+        const write = async () => {
+          for (let revision = 0; revision <= last; revision += 1) {
+            await storage.append('busy', revision, [newRecord(large)]);
+          }
+          isWritten = true;
+        };
+        const follow = async (reads: (next: number) => Promise<StoredRecord[]>) => {
+          const seen: number[] = [];
+          while (!isOver && seen.length <= last) {
+            const page = await reads(seen.length);
+            seen.push(...page.map(({ revision }) => revision));
+            if (page.length === 0) await new Promise(resolve => setImmediate(resolve));
+          }
+          if (!isOver) assert.deepEqual(seen, [...Array(last + 1).keys()]);
+        };
+        /** Reads the whole of it again and again. */
+        const look = async (direction: 'forwards' | 'backwards') => {
+          while (!isOver && !isWritten) {
+            await new Promise(resolve => setImmediate(resolve));
+            const from = direction === 'forwards' ? 0 : last;
+            const page = await storage.readStream('busy', from, direction, 1_000, everything);
+            const seen = page.map(({ revision }) => revision);
+            if (direction === 'backwards') seen.reverse();
+            assert.deepEqual(seen, [...Array(page.length).keys()]);
+          }
+        };
+        await Promise.all([
+          write(),
+          follow(next => storage.readStream('busy', next, 'forwards', 1_000, everything)),
+          follow(async next => {
+            const page = await storage.readAll(0, 'forwards', 1_000, everything);
+            return page.slice(next);
+          }),
+          look('forwards'),
+          look('forwards'),
+          look('backwards'),
+        ]).finally(() => {
+          isOver = true;
+        });
+      }));
   });
 }

@@ -5,6 +5,12 @@ import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import {
+  EventStoreDBClient,
+  type PersistentSubscriptionToStreamResolvedEvent,
+  persistentSubscriptionToStreamSettingsFromDefaults,
+  START,
+} from '@eventstore/db-client';
 import { readRequest } from '../../../eventstore/embedded/codec-streams.ts';
 import { openEventLog } from '../../../eventstore/embedded/log.ts';
 import { openSegmentStorage } from '../../../eventstore/embedded/segment-storage.ts';
@@ -79,4 +85,32 @@ test('a dozen subscribers that do not read keep no append waiting and take littl
     bytes += chunk.length;
   });
   await until(() => bytes > eventsMax * eventBytes);
+});
+
+test('a group whose consumer does not answer reads no further than its buffer', async t => {
+  const { server, closings, fill } = await largeLog(t);
+  const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${server.port}?tls=false`);
+  closings.push(() => client.dispose());
+  const settings = persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START });
+  await client.createPersistentSubscriptionToStream('large', 'slow', settings);
+  const subscription = client.subscribeToPersistentSubscriptionToStream('large', 'slow', { bufferSize: 5 });
+  const seen: PersistentSubscriptionToStreamResolvedEvent[] = [];
+  let answering = false;
+  subscription.on('data', event => {
+    seen.push(event);
+    if (answering) void subscription.ack(event);
+  });
+  const held = await fill();
+  assertLittle(held);
+  await until(() => seen.length === 5);
+  const info = await client.getPersistentSubscriptionToStreamInfo('large', 'slow');
+  assert.ok(info.stats.outstandingMessagesCount < 300, `${info.stats.outstandingMessagesCount}`);
+  assert.equal(info.status, 'Behind');
+  answering = true;
+  await subscription.ack(...seen);
+  await until(() => seen.length === eventsMax);
+  assert.deepEqual(
+    seen.map(({ event }) => Number(event?.revision)),
+    [...Array(eventsMax).keys()],
+  );
 });

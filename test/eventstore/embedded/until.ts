@@ -1,7 +1,7 @@
 /** Waits for a condition, and fails when it does not come. */
 import assert from 'node:assert/strict';
 
-const waitMsMax = 60_000;
+const waitMsMax = 10_000;
 
 export async function until(met: () => boolean | Promise<boolean>, what = 'the condition'): Promise<void> {
   const giveUp = Date.now() + waitMsMax;
