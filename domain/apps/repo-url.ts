@@ -15,8 +15,9 @@ const asUrl = /^[a-z][a-z0-9+.-]*:\/\//i;
  * `git@host:path`, ssh's short form: no slash before the colon. Without a user the host needs a dot, or `javascript:x` and
  * `mailto:x` would be addresses too.
  */
-const asShortSsh =
-  /^(?:[a-z0-9_][a-z0-9_.+-]*@(?:\[[0-9a-f:]+\]|[a-z0-9][a-z0-9._-]*)|\[[0-9a-f:]+\]|[a-z0-9][a-z0-9_-]*\.[a-z0-9._-]+):(?!\/\/)[^\s-]\S*$/i;
+const userAtHost = String.raw`[a-z0-9_][a-z0-9_.+-]*@(?:\[[0-9a-f:]+\]|[a-z0-9][a-z0-9._-]*)`;
+const hostAlone = String.raw`\[[0-9a-f:]+\]|[a-z0-9][a-z0-9_-]*\.[a-z0-9._-]+`;
+const asShortSsh = new RegExp(String.raw`^(?:${userAtHost}|${hostAlone}):(?!//)[^\s-]\S*$`, 'i');
 const asRemoteHelper = /^[a-z0-9+.-]*::/i;
 
 const forms = 'Use an http, https, ssh or git address, for example https://example.org/team/app.git';

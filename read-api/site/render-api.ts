@@ -78,7 +78,8 @@ function renderOperation({
   const rows = parameters
     .map(
       ({ name, in: where, required, description, schema }) =>
-        `<tr><td><code>${escaped(name)}</code>${required ? ' *' : ''}<td>${escaped(where)}<td>${renderType(schema)} ${escaped(description ?? schema?.description ?? '')}`,
+        `<tr><td>${renderName(name, required)}<td>${escaped(where)}` +
+        `<td>${renderType(schema)} ${escaped(description ?? schema?.description ?? '')}`,
     )
     .join('');
   const body = Object.values(requestBody?.content ?? {})[0]?.schema;
@@ -94,6 +95,10 @@ ${rows === '' ? '' : `<h4>Parameters</h4><table>${rows}</table>`}
 ${body === undefined ? '' : `<h4>Body</h4>${renderSchema(body)}`}${answers}</details>`;
 }
 
+function renderName(name: string, isRequired: boolean | undefined): string {
+  return `<code>${escaped(name)}</code>${isRequired ? ' *' : ''}`;
+}
+
 function renderSchema(schema: Schema, depth = 0): string {
   const inner = schema.items ?? schema.anyOf?.find(one => one.properties) ?? schema;
   if (inner.properties === undefined || depth >= depthMax) return `<p>${renderType(schema)}</p>`;
@@ -101,7 +106,8 @@ function renderSchema(schema: Schema, depth = 0): string {
     const nested = property.items ?? property.anyOf?.find(one => one.properties) ?? property;
     const more = nested.properties === undefined ? '' : renderSchema(nested, depth + 1);
     const isRequired = inner.required?.includes(name);
-    return `<tr><td><code>${escaped(name)}</code>${isRequired ? ' *' : ''}<td>${renderType(property)} ${escaped(property.description ?? '')}${more}`;
+    const what = `${renderType(property)} ${escaped(property.description ?? '')}${more}`;
+    return `<tr><td>${renderName(name, isRequired)}<td>${what}`;
   });
   return `<table>${rows.join('')}</table>`;
 }

@@ -141,7 +141,8 @@ suite('the edge of the API', async () => {
 
   test('a wish for another protocol than WebSocket is left alone', async () => {
     const answer = await api.raw(
-      'GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade, HTTP2-Settings, close\r\nupgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n',
+      'GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade, HTTP2-Settings, close\r\n' +
+        'upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n',
     );
     assert.match(answer, /^HTTP\/1\.1 200 OK.*\{"status":"ok"\}$/s);
   });

@@ -66,8 +66,8 @@ async function printEvents(): Promise<string> {
 
 ${note}
 
-An event is stored as JSON with the metadata \`actor\`, \`correlationId\`, \`causationId\` and \`time\`. Its type keeps its meaning
-for ever; old shapes are lifted when they are read (eventstore/upcast.ts). All times are RFC 3339 in UTC.
+An event is stored as JSON with the metadata \`actor\`, \`correlationId\`, \`causationId\` and \`time\`. Its type keeps its
+meaning for ever; old shapes are lifted when they are read (eventstore/upcast.ts). All times are RFC 3339 in UTC.
 
 ${parts.join('\n')}`;
 }

@@ -16,6 +16,11 @@ export type GitFailureCode =
 const retryableCodes: readonly GitFailureCode[] = ['unreachable', 'timeout', 'failed'];
 const detailCharsMax = 300;
 
+/** Whatever any of these matches, in upper or lower case. */
+function anyOf(...patterns: readonly RegExp[]): RegExp {
+  return new RegExp(patterns.map(({ source }) => source).join('|'), 'i');
+}
+
 export class GitFailure extends Error {
   readonly code: GitFailureCode;
   /** Whether the same request may succeed later without anybody changing anything. */
@@ -59,12 +64,19 @@ const meanings: readonly [RegExp, GitFailureCode, string][] = [
     'The repository has no such branch or tag.',
   ],
   [
-    /repository '?[^\n]*'? not found|does not appear to be a git repository|does not exist|HTTP 404|error: 404|not valid: is this a git repository/i,
+    anyOf(
+      /repository '?[^\n]*'? not found|does not appear to be a git repository|does not exist/,
+      /HTTP 404|error: 404|not valid: is this a git repository/,
+    ),
     'not-found',
     'There is no Git repository at this address. Check the address.',
   ],
   [
-    /Could not resolve host|Connection refused|Connection timed out|Failed to connect|Couldn't connect|Network is unreachable|No route to host|Connection reset|early EOF|unexpected disconnect|remote end hung up|RPC failed|Empty reply|unable to access|error: 5\d\d|SSL/i,
+    anyOf(
+      /Could not resolve host|Connection refused|Connection timed out|Failed to connect|Couldn't connect/,
+      /Network is unreachable|No route to host|Connection reset|early EOF|unexpected disconnect/,
+      /remote end hung up|RPC failed|Empty reply|unable to access|error: 5\d\d|SSL/,
+    ),
     'unreachable',
     'The server of the repository could not be reached, or it broke off.',
   ],

@@ -279,7 +279,8 @@ suite('stream', async () => {
     assert.equal((await big.closed).code, 1009);
     const socket = connect(api.port, '127.0.0.1');
     socket.write(
-      `GET /stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nauthorization: Bearer ${operatorToken}\r\n\r\n`,
+      'GET /stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n' +
+        `sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nauthorization: Bearer ${operatorToken}\r\n\r\n`,
     );
     await once(socket, 'data');
     socket.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));

@@ -210,7 +210,12 @@ suite('the machine git runs on', () => {
   test('ssh is told never to ask, and its refusal is said', async () => {
     const bin = path.join(root, 'bin');
     mkdirSync(bin);
-    const script = `#!/bin/sh\necho "$@" > '${bin}/arguments'\necho 'git@example.org: Permission denied (publickey).' >&2\nexit 255\n`;
+    const script = [
+      '#!/bin/sh',
+      `echo "$@" > '${bin}/arguments'`,
+      "echo 'git@example.org: Permission denied (publickey).' >&2",
+      'exit 255\n',
+    ].join('\n');
     writeFileSync(path.join(bin, 'ssh'), script, { mode: 0o755 });
     await withPath(`${bin}:${process.env.PATH}`, () =>
       assert.rejects(

@@ -173,8 +173,9 @@ function attributeOf(tag: string, name: string): string {
   return double ?? single ?? bare ?? '';
 }
 
-const badgeHosts =
-  /^https?:\/\/([^/]*\.)?(shields\.io|badgen\.net|badge\.fury\.io|travis-ci\.(org|com)|codecov\.io|coveralls\.io|circleci\.com)\//i;
+const badgeMakers = String.raw`shields\.io|badgen\.net|badge\.fury\.io|travis-ci\.(org|com)`;
+const reportMakers = String.raw`codecov\.io|coveralls\.io|circleci\.com`;
+const badgeHosts = new RegExp(String.raw`^https?://([^/]*\.)?(${badgeMakers}|${reportMakers})/`, 'i');
 
 function isBadge(address: string): boolean {
   return badgeHosts.test(address) || /\bbadges?\b/i.test(address);
