@@ -218,10 +218,7 @@ export class Segment {
       let index = first;
       while (index >= 0 && index < count) {
         if (page.records.length >= limits.limit || page.bytes >= limits.bytesMax) return;
-        const wanted = Math.min(
-          limits.limit - page.records.length,
-          step === 1 ? count - index : index + 1,
-        );
+        const wanted = Math.min(limits.limit - page.records.length, step === 1 ? count - index : index + 1);
         const run = takeRun(span, index, step, wanted);
         const chunk = await readWarm(file.fd, run.start, Math.min(run.end + tailBytes, end) - run.start);
         for (let taken = 0; taken < run.count; taken += 1, index += step) {
