@@ -290,6 +290,11 @@ export class Writer {
 
   uint(value: number): void {
     this.#reserve(10);
+    // Tags and most lengths.
+    if (value >= 0 && value < 0x80) {
+      this.#buffer[this.#length++] = value;
+      return;
+    }
     if (value < 0) {
       this.#negative(value);
       return;

@@ -221,9 +221,16 @@ export class Segment {
         const wanted = Math.min(limits.limit - page.records.length, step === 1 ? count - index : index + 1);
         const run = takeRun(span, index, step, wanted);
         const chunk = await readWarm(file.fd, run.start, Math.min(run.end + tailBytes, end) - run.start);
-        for (let taken = 0; taken < run.count; taken += 1, index += step) {
-          const record = await this.#recordIn(file, chunk, run.start, span.offsetAt(index), end);
-          if (record === undefined) page.damage = this.#damageAt(span.offsetAt(index), page.records.at(-1));
+        for (const offset of run.offsets) {
+          let bytes = chunk;
+          let at = offset - run.start;
+          const stop = entryEnd(bytes, at);
+          if (stop !== undefined && stop > bytes.length && run.start + stop <= end) {
+            bytes = await readBytes(file.fd, offset, stop - at);
+            at = 0;
+          }
+          const record = soundRecord(bytes, at, file.salt);
+          if (record === undefined) page.damage = this.#damageAt(offset, page.records.at(-1));
           else if (!record.isOf(identifier) || record.revision !== span.revisionAt(index)) {
             page.damage = new StorageFailed(
               `the index of ${this.path} names another record`,
@@ -233,52 +240,37 @@ export class Segment {
           if (record === undefined || page.damage !== undefined) return;
           page.records.push(record);
           page.bytes += record.wire.length;
+          index += step;
           if (page.bytes >= limits.bytesMax) return;
         }
       }
     });
   }
-
-  async #recordIn(
-    file: OpenFile,
-    chunk: Buffer,
-    start: number,
-    offset: number,
-    end: number,
-  ): Promise<WireRecord | undefined> {
-    let bytes = chunk;
-    let at = offset - start;
-    let stop = entryEnd(bytes, at);
-    if (stop === undefined || offset + stop - at > end) return undefined;
-    if (stop > bytes.length) {
-      bytes = await readBytes(file.fd, offset, stop - at);
-      stop -= at;
-      at = 0;
-    }
-    if (stop > bytes.length || isMarker(bytes, at) || !isIntact(bytes, at, stop, file.salt)) return undefined;
-    return recordAt(bytes, at, stop);
-  }
 }
 
-/** How many of the next records lie so close together that one read gets them all. */
+/** The record of the entry at `at`; undefined when it is not all there, or not as it was written. */
+function soundRecord(bytes: Buffer, at: number, salt: number): WireRecord | undefined {
+  const stop = entryEnd(bytes, at);
+  if (stop === undefined || stop > bytes.length) return undefined;
+  if (isMarker(bytes, at) || !isIntact(bytes, at, stop, salt)) return undefined;
+  return recordAt(bytes, at, stop);
+}
+
+/** Where the next records begin that lie so close together that one read gets them all. */
 function takeRun(
   span: StreamSpan,
   first: number,
   step: 1 | -1,
   wanted: number,
-): { start: number; end: number; count: number } {
-  let last = span.offsetAt(first);
-  let start = last;
-  let end = last;
-  let count = 1;
-  while (count < wanted) {
-    const offset = span.offsetAt(first + count * step);
-    if (Math.abs(offset - last) > gapBytesMax || Math.abs(offset - span.offsetAt(first)) > chunkBytesMax)
-      break;
-    start = Math.min(start, offset);
-    end = Math.max(end, offset);
+): { start: number; end: number; offsets: readonly number[] } {
+  const firstOffset = span.offsetAt(first);
+  const offsets = [firstOffset];
+  let last = firstOffset;
+  while (offsets.length < wanted) {
+    const offset = span.offsetAt(first + offsets.length * step);
+    if (Math.abs(offset - last) > gapBytesMax || Math.abs(offset - firstOffset) > chunkBytesMax) break;
+    offsets.push(offset);
     last = offset;
-    count += 1;
   }
-  return { start, end, count };
+  return { start: Math.min(firstOffset, last), end: Math.max(firstOffset, last), offsets };
 }

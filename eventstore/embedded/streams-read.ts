@@ -172,7 +172,9 @@ async function sendPage(
     if (resolveLinks && isLink(record)) frames.event(await log.resolve(record), record);
     else frames.event(record, undefined);
   }
-  if (!call.send(frames.taken())) await call.drained();
+  // The page before this one is on its way while this one is read: one is sent, one is held, never more.
+  await call.drained();
+  call.send(frames.taken());
   // Other calls get their turn, however fast the storage is.
   await nextTurn();
 }

@@ -171,6 +171,12 @@ class Cursor {
   }
 
   varint(): number {
+    const first = this.bytes[this.at];
+    // Tags and most lengths.
+    if (first !== undefined && first < 0x80) {
+      this.at += 1;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let count = 0; count < 10; count += 1) {
@@ -335,10 +341,12 @@ export class WireRecord {
 
   /** Whether this is a record of the stream with this identifier, see `streamIdentifier`. */
   isOf(identifier: Buffer): boolean {
-    return (
-      identifier.length === this.#streamEnd - this.#streamAt &&
-      identifier.compare(this.wire, this.#streamAt, this.#streamEnd) === 0
-    );
+    if (identifier.length !== this.#streamEnd - this.#streamAt) return false;
+    // Asked of every record of a stream that is read: a loop over so few bytes costs less than a call out of JavaScript.
+    for (let i = 0; i < identifier.length; i += 1) {
+      if (identifier[i] !== this.wire[this.#streamAt + i]) return false;
+    }
+    return true;
   }
 
   get stream(): string {
