@@ -20,7 +20,7 @@ export type Search = {
 export type Found = { readonly id: string; readonly value: string; readonly tier: number };
 
 /** Rows of the order that are looked at before an index is asked. */
-const walkedMax = 2_000;
+const walkedMax = 4_000;
 /** Matches that facets and the total are counted over. */
 const countedMax = 500;
 
@@ -61,6 +61,9 @@ function filterOf({ tags, statuses, owner }: Search): Filter {
   return { where: parts.join(' and ') || 'true', bind: { live, tags, owner: owner ?? null } };
 }
 
+/** A run of tiers of one search, all of it or what comes after a place in its first tier. */
+type Range = { readonly first: number; readonly last: number; readonly from: Place | undefined };
+
 /** Up to `limit` apps after `from`, in order. */
 export async function findPage(
   sql: Knex,
@@ -69,88 +72,91 @@ export async function findPage(
   limit: number,
 ): Promise<readonly Found[]> {
   const tiers = search.sort === 'relevance' ? search.tiers : search.tiers.slice(-1);
-  const first = Math.min(from?.tier ?? 0, Math.max(tiers.length - 1, 0));
-  const found: Found[] = [];
-  let walked: Awaited<ReturnType<typeof walk>> | undefined;
   // Without words there is one tier, which everything belongs to.
-  for (let tier = first; tier < Math.max(tiers.length, 1) && found.length < limit; tier += 1) {
-    // The tier that the last page ended in goes on from there; the others begin at the top.
-    const place = tier === from?.tier ? from : undefined;
-    if (walked?.from !== place || walked === undefined) walked = await walk(sql, search, tiers, place);
-    const missing = limit - found.length;
-    const seen = walked.rows.filter(row => row.tier === tier);
-    if (walked.isAll || seen.length >= missing) found.push(...seen.slice(0, missing));
-    else found.push(...(await lookUp(sql, search, tiers, tier, place, missing)));
-  }
-  return found;
+  const last = Math.max(tiers.length - 1, 0);
+  if (from === undefined) return findIn(sql, search, tiers, { first: 0, last, from }, limit);
+  // The tier that the last page ended in goes on from there; the others begin at the top.
+  const first = Math.min(from.tier, last);
+  const rest = await findIn(sql, search, tiers, { first, last: first, from }, limit);
+  if (rest.length === limit || first === last) return rest;
+  const others = { first: first + 1, last, from: undefined };
+  return [...rest, ...(await findIn(sql, search, tiers, others, limit - rest.length))];
 }
 
-/** Matches among the next rows of the order, and whether those were all there are. */
+async function findIn(
+  sql: Knex,
+  search: Search,
+  tiers: readonly string[],
+  range: Range,
+  limit: number,
+): Promise<readonly Found[]> {
+  const { rows, isAll } = await walk(sql, search, tiers, range, limit);
+  if (isAll) return rows;
+  // A tier whose share of the page was seen nearby is complete there; what comes before it may have more far away.
+  const complete = rows.length === limit ? (rows.at(-1)?.tier ?? range.first) : range.last + 1;
+  if (complete === range.first) return rows;
+  const found = await lookUp(sql, search, tiers, { ...range, last: complete - 1 }, limit);
+  return [...found, ...rows.filter(({ tier }) => tier === complete)].slice(0, limit);
+}
+
+/** The first matches by tier among the next rows of the order, and whether those rows were all there are. */
 async function walk(
   sql: Knex,
   search: Search,
   tiers: readonly string[],
-  from: Place | undefined,
-): Promise<{ rows: readonly Found[]; isAll: boolean; from: Place | undefined }> {
+  { first, last, from }: Range,
+  limit: number,
+): Promise<{ rows: readonly Found[]; isAll: boolean }> {
   const order = orderOf(search.sort);
   const { where, bind } = filterOf(search);
-  const last = tiers.at(-1);
-  const cases = tiers.slice(0, -1).map((_, at) => `when words @@ cast(:tier${at} as tsquery) then ${at}`);
-  const tier = cases.length === 0 ? '0' : `case ${cases.join(' ')} else ${tiers.length - 1} end`;
+  const cases = tiers.slice(0, last).map((_, at) => `when words @@ cast(:tier${at} as tsquery) then ${at}`);
+  const tier = cases.length === 0 ? `${last}` : `case ${cases.join(' ')} else ${last} end`;
+  const way = `from apps_search ${from === undefined ? '' : `where ${order.beyond}`}
+    order by ${order.columns} limit :walkedMax`;
   const { rows } = await sql.raw(
-    `with way as materialized (
-       select app_id, ${order.value} as value, words, (${where}) as fits
-       from (select * from apps_search ${from === undefined ? '' : `where ${order.beyond}`}
-             order by ${order.columns} limit :walkedMax) near)
-     select app_id as id, value, ${tier} as tier, null as ways
-     from way where fits ${last === undefined ? '' : 'and words @@ cast(:last as tsquery)'}
-     union all select null, null, -1, count(*) from way`,
-    {
-      ...bind,
-      ...Object.fromEntries(tiers.map((query, at) => [`tier${at}`, query])),
-      last: last ?? '',
-      value: from?.value ?? '',
-      id: from?.id ?? '',
-      walkedMax,
-    },
+    `(select app_id as id, ${order.value} as value, tier, null as ways from (
+        select *, ${tier} as tier from (select * ${way}) near
+        where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${last} as tsquery)`}) matching
+      where tier >= ${first} order by ${last > first ? 'tier,' : ''} ${order.columns} limit :limit)
+     union all select null, null, -1, count(*) from (select ${way}) way`,
+    { ...bind, ...queriesOf(tiers), value: from?.value ?? '', id: from?.id ?? '', walkedMax, limit },
   );
-  const way = rows.find((row: { tier: number }) => row.tier === -1);
-  return {
-    rows: rows.filter((row: Found) => row.tier >= 0),
-    isAll: Number(way?.ways ?? 0) < walkedMax,
-    from,
-  };
+  const { ways } = rows.pop() as { ways: string };
+  return { rows, isAll: Number(ways) < walkedMax };
 }
 
-/** The next apps of one tier, by an index on words or tags where one of them is asked for. */
+const queriesOf = (tiers: readonly string[]) =>
+  Object.fromEntries(tiers.map((query, at) => [`tier${at}`, query]));
+
+/**
+ * The first apps of these tiers, by an index on words or tags where one of them is asked for. A tier is looked up only when those
+ * before it have not filled the page: PostgreSQL runs the parts of an ordered UNION ALL one after another until it has enough.
+ */
 async function lookUp(
   sql: Knex,
   search: Search,
   tiers: readonly string[],
-  tier: number,
-  from: Place | undefined,
+  { first, last, from }: Range,
   limit: number,
 ): Promise<readonly Found[]> {
   const order = orderOf(search.sort);
   const { where, bind } = filterOf(search);
-  const query = tiers[tier];
-  const before = tier > 0 ? tiers[tier - 1] : undefined;
-  const isIndexed = query !== undefined || search.tags.length > 0;
-  const { rows } = await sql.raw(
-    `select app_id as id, ${order.value} as value, ${Number(tier)} as tier from apps_search
-     where ${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'}
-       ${before === undefined ? '' : 'and not words @@ cast(:before as tsquery)'}
-       ${from === undefined ? '' : `and ${order.beyond}`}
-     order by ${isIndexed ? order.unindexed : order.columns} limit :limit`,
-    {
-      ...bind,
-      query: query ?? '',
-      before: before ?? '',
-      value: from?.value ?? '',
-      id: from?.id ?? '',
-      limit,
-    },
-  );
+  const isIndexed = tiers.length > 0 || search.tags.length > 0;
+  const parts: string[] = [];
+  for (let tier = first; tier <= last; tier += 1) {
+    parts.push(`(select app_id as id, ${order.value} as value, ${tier} as tier from apps_search
+      where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${tier} as tsquery)`}
+        ${tier === 0 ? '' : `and not words @@ cast(:tier${tier - 1} as tsquery)`}
+        ${tier === first && from !== undefined ? `and ${order.beyond}` : ''}
+      order by ${isIndexed ? order.unindexed : order.columns} limit :limit)`);
+  }
+  const { rows } = await sql.raw(`select * from (${parts.join(' union all ')}) found limit :limit`, {
+    ...bind,
+    ...queriesOf(tiers),
+    value: from?.value ?? '',
+    id: from?.id ?? '',
+    limit,
+  });
   return rows;
 }
 
@@ -171,7 +177,9 @@ export async function countFacets(
   const { where, bind } = filterOf(search);
   const query = search.tiers.at(-1);
   const matches = `${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'}`;
-  const columns = "tags, owner, case when archived then 'archived' else status end as status";
+  // JSON is parsed faster than PostgreSQL's own text form of arrays.
+  const columns =
+    "to_json(tags) as tags, owner, case when archived then 'archived' else status end as status";
   const values = { ...bind, query: query ?? '', walkedMax, countedMax: countedMax + 1 };
   // As for pages: what is common shows itself among the newest; what is rare, the index knows.
   let { rows } = await sql.raw(

@@ -156,18 +156,28 @@ suite('search', async () => {
       }),
     );
     const rare = [0, 1, 2].map(at => registered(`old-${at}`, { name: 'rare', tags: ['k:rare'], at }));
-    await store(...rare, ...many);
+    // Better matches than all the near ones, of three tiers, far away.
+    const far = [
+      registered('far-whole', { name: 'Common', at: 4 }),
+      registered('far-word', { name: 'A common thing', at: 6 }),
+      registered('far-tag', { tags: ['k:commonly'], at: 5 }),
+    ];
+    await store(...rare, ...far, ...many);
     assert.deepEqual(await idsOf({ q: 'rar' }), ['old-2', 'old-1', 'old-0']);
     assert.deepEqual(await idsOf({ tags: ['k:rare'], limit: 2 }), ['old-2', 'old-1']);
     assert.deepEqual((await ask({ q: 'common' })).meta.total, { count: 500, exact: false });
     assert.deepEqual((await ask({ q: 'rare' })).meta.total, { count: 3, exact: true });
-    const seen = new Set<string>();
-    for (let cursor: string | null = ''; cursor !== null; ) {
-      const page: Awaited<ReturnType<typeof ask>> = await ask({ q: 'common', limit: 100, cursor });
-      for (const { id } of page.data) seen.add(id);
-      cursor = page.meta.nextCursor;
+    for (const limit of [2, 100]) {
+      const seen: string[] = [];
+      for (let cursor: string | null = ''; cursor !== null && seen.length < 5_003; ) {
+        const page: Awaited<ReturnType<typeof ask>> = await ask({ q: 'common', limit, cursor });
+        seen.push(...page.data.map(({ id }) => id));
+        cursor = limit === 2 && seen.length > 8 ? null : page.meta.nextCursor;
+      }
+      const near = many.map(event => event.data.appId).reverse();
+      const whole = ['far-whole', 'far-word', 'far-tag', ...near];
+      assert.deepEqual(seen, limit === 2 ? whole.slice(0, seen.length) : whole);
     }
-    assert.equal(seen.size, 5_000);
   });
 
   test('a cursor belongs to its query', async () => {
