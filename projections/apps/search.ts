@@ -129,8 +129,7 @@ const tables = `
   create index apps_search_updated on ${table} (updated_at desc, app_id desc);
   create index apps_search_name on ${table} (name_sort, app_id);
   create index apps_search_owner on ${table} (owner, updated_at desc, app_id desc);
-  create index apps_search_status on ${table} (archived, status, updated_at desc, app_id desc);
-  alter table ${table} alter column words set statistics 1000`;
+  create index apps_search_status on ${table} (archived, status, updated_at desc, app_id desc)`;
 
 const functions = `
   create or replace function apps_search_lexemes(weight text, words text) returns text language sql immutable as $$

@@ -64,17 +64,34 @@ function filterOf({ tags, statuses, owner }: Search): Filter {
 /** A run of tiers of one search, all of it or what comes after a place in its first tier. */
 type Range = { readonly first: number; readonly last: number; readonly from: Place | undefined };
 
+/** What a search finds: a page of it, and what all of it has in common. */
+export async function find(sql: Knex, search: Search, from: Place | undefined, limit: number) {
+  let asked: Promise<readonly Few[]> | undefined;
+  const few = () => {
+    asked ??= findFew(sql, search);
+    return asked;
+  };
+  const [page, counted] = await Promise.all([
+    findPage(sql, search, from, limit, few),
+    countFacets(sql, search, few),
+  ]);
+  return { page, counted };
+}
+
+const tiersAsked = ({ sort, tiers }: Search) => (sort === 'relevance' ? tiers : tiers.slice(-1));
+
 /** Up to `limit` apps after `from`, in order. */
-export async function findPage(
+async function findPage(
   sql: Knex,
   search: Search,
   from: Place | undefined,
   limit: number,
+  few: () => Promise<readonly Few[]>,
 ): Promise<readonly Found[]> {
-  const tiers = search.sort === 'relevance' ? search.tiers : search.tiers.slice(-1);
+  const tiers = tiersAsked(search);
   // Without words there is one tier, which everything belongs to.
   const last = Math.max(tiers.length - 1, 0);
-  if (from === undefined) return findIn(sql, search, tiers, { first: 0, last, from }, limit);
+  if (from === undefined) return findIn(sql, search, tiers, { first: 0, last, from }, limit, few);
   // The tier that the last page ended in goes on from there; the others begin at the top.
   const first = Math.min(from.tier, last);
   const rest = await findIn(sql, search, tiers, { first, last: first, from }, limit);
@@ -89,12 +106,15 @@ async function findIn(
   tiers: readonly string[],
   range: Range,
   limit: number,
+  few?: () => Promise<readonly Few[]>,
 ): Promise<readonly Found[]> {
   const { rows, isAll } = await walk(sql, search, tiers, range, limit);
   if (isAll) return rows;
   // A tier whose share of the page was seen nearby is complete there; what comes before it may have more far away.
   const complete = rows.length === limit ? (rows.at(-1)?.tier ?? range.first) : range.last + 1;
   if (complete === range.first) return rows;
+  const all = await few?.();
+  if (all !== undefined && all.length <= countedMax) return all.slice(0, limit);
   const found = await lookUp(sql, search, tiers, { ...range, last: complete - 1 }, limit);
   return [...found, ...rows.filter(({ tier }) => tier === complete)].slice(0, limit);
 }
@@ -109,8 +129,7 @@ async function walk(
 ): Promise<{ rows: readonly Found[]; isAll: boolean }> {
   const order = orderOf(search.sort);
   const { where, bind } = filterOf(search);
-  const cases = tiers.slice(0, last).map((_, at) => `when words @@ cast(:tier${at} as tsquery) then ${at}`);
-  const tier = cases.length === 0 ? `${last}` : `case ${cases.join(' ')} else ${last} end`;
+  const tier = tierIn(last);
   const way = `from apps_search ${from === undefined ? '' : `where ${order.beyond}`}
     order by ${order.columns} limit :walkedMax`;
   const { rows } = await sql.raw(
@@ -123,6 +142,15 @@ async function walk(
   );
   const { ways } = rows.pop() as { ways: string };
   return { rows, isAll: Number(ways) < walkedMax };
+}
+
+/** The tier of a row that matches the last of these. */
+function tierIn(last: number): string {
+  const cases = Array.from(
+    { length: last },
+    (_, at) => `when words @@ cast(:tier${at} as tsquery) then ${at}`,
+  );
+  return cases.length === 0 ? `${last}` : `case ${cases.join(' ')} else ${last} end`;
 }
 
 const queriesOf = (tiers: readonly string[]) =>
@@ -169,30 +197,44 @@ export type Facets = {
 const tagFacetsMax = 50;
 const otherFacetsMax = 10;
 
+// JSON is parsed faster than PostgreSQL's own text form of arrays.
+const countedColumns =
+  "to_json(tags) as tags, owner, case when archived then 'archived' else status end as status";
+
+type Few = Found & Counted;
+
+/** Some apps of the search, by an index; all of them and in order where there are no more than 500. */
+async function findFew(sql: Knex, search: Search): Promise<readonly Few[]> {
+  const order = orderOf(search.sort);
+  const { where, bind } = filterOf(search);
+  const tiers = tiersAsked(search);
+  const last = Math.max(tiers.length - 1, 0);
+  const { rows } = await sql.raw(
+    `select app_id as id, ${order.value} as value, tier, ${countedColumns} from (
+       select *, ${tierIn(last)} as tier from apps_search
+       where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${last} as tsquery)`} offset 0 limit :most) found
+     order by tier, ${order.columns}`,
+    { ...bind, ...queriesOf(tiers), most: countedMax + 1 },
+  );
+  return rows;
+}
+
 /** What the apps found have in common, over the first 500 of them; exact where there are no more. */
-export async function countFacets(
+async function countFacets(
   sql: Knex,
   search: Search,
+  few: () => Promise<readonly Few[]>,
 ): Promise<{ facets: Facets; total: { count: number; exact: boolean } }> {
   const { where, bind } = filterOf(search);
   const query = search.tiers.at(-1);
-  const matches = `${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'}`;
-  // JSON is parsed faster than PostgreSQL's own text form of arrays.
-  const columns =
-    "to_json(tags) as tags, owner, case when archived then 'archived' else status end as status";
-  const values = { ...bind, query: query ?? '', walkedMax, countedMax: countedMax + 1 };
   // As for pages: what is common shows itself among the newest; what is rare, the index knows.
-  let { rows } = await sql.raw(
-    `select ${columns} from (select * from apps_search order by updated_at desc, app_id desc limit :walkedMax) near
-     where ${matches} limit :countedMax`,
-    values,
+  const { rows: near } = await sql.raw(
+    `select ${countedColumns} from (
+       select * from apps_search order by updated_at desc, app_id desc limit :walkedMax) near
+     where ${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'} limit :most`,
+    { ...bind, query: query ?? '', walkedMax, most: countedMax + 1 },
   );
-  if (rows.length <= countedMax) {
-    ({ rows } = await sql.raw(
-      `select ${columns} from (select * from apps_search where ${matches} offset 0) found limit :countedMax`,
-      values,
-    ));
-  }
+  const rows: readonly Counted[] = near.length > countedMax ? near : await few();
   return countRows(rows.slice(0, countedMax), rows.length <= countedMax);
 }
 

@@ -4,7 +4,7 @@ import type { preHandlerAsyncHookHandler } from 'fastify';
 import type { Knex } from 'knex';
 import { clean } from '../../domain/apps/words.ts';
 import { cursorCharsMax, cursorOf, placeOf, querySum } from './cursor.ts';
-import { countFacets, findPage, orderOf, type Search, type Sort, sorts } from './find.ts';
+import { find, orderOf, type Search, type Sort, sorts } from './find.ts';
 import { parseQuery, tiersOf } from './query.ts';
 import { suggest } from './tag.ts';
 
@@ -90,10 +90,7 @@ export async function searchApps<App extends { readonly id: string }>(
     const facets = { tags: [], statuses: [], owners: [] };
     return { data: [], meta: { total: { count: 0, exact: true }, nextCursor: null, facets, sort } };
   }
-  const [found, counted] = await Promise.all([
-    findPage(sql, search, place, asked.limit + 1),
-    countFacets(sql, search),
-  ]);
+  const { page: found, counted } = await find(sql, search, place, asked.limit + 1);
   const page = found.slice(0, asked.limit);
   const last = found.length > asked.limit ? page.at(-1) : undefined;
   const nextCursor = last === undefined ? null : cursorOf(last, sum);
