@@ -7,13 +7,16 @@ import { httpServer } from '../platform/http.ts';
 import { openLogStore } from '../platform/log-store.ts';
 import { registerMetrics } from '../platform/metrics.ts';
 import { openFolderObjects } from '../platform/objects.ts';
+import { knownOperators } from '../platform/operators.ts';
 import { openPostgres } from '../platform/postgres.ts';
 import { registerReads } from '../read-api/index.ts';
+
+const nobody = { identify: async () => undefined };
 
 /** Registers the routes on a server that never listens; nothing they would lean on is touched. */
 export async function describeApi(version: string): Promise<object> {
   const store = memoryStore();
-  const app = await httpServer({ logger: undefined, tokens: [], version });
+  const app = await httpServer({ logger: undefined, credentials: nobody, version });
   const sql = openPostgres('postgres://nobody@localhost/nothing');
   await registerMetrics(app);
   await registerCommands(app, {
@@ -21,6 +24,8 @@ export async function describeApi(version: string): Promise<object> {
     clock: systemClock,
     allowLocalRepositories: false,
     webhookSecret: '',
+    signInOperators: knownOperators([]),
+    sessionTimes: { idleSeconds: 0, absoluteSeconds: 0 },
   });
   await registerReads(app, {
     sql,

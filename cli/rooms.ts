@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
-import { identify, type KnownToken, knownToken } from '../platform/auth.ts';
+import { clientAddress } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
 import { type Gateway, openGateway } from '../platform/gateway.ts';
@@ -32,6 +32,7 @@ import { upstreamOf } from '../read-api/preview.ts';
 import { openDocker } from '../workers/adapters/docker.ts';
 import { openObjects } from '../workers/adapters/objects.ts';
 import { startWorkers } from '../workers/index.ts';
+import { type Access, openAccess } from './access.ts';
 import { describeApi } from './openapi.ts';
 
 const tablesMsMax = 30_000;
@@ -162,10 +163,12 @@ type Doors = {
 /** One HTTP server for whatever of commands, reads and page is in this process. */
 async function openDoors(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<string> {
   const { rooms, secrets, log, host } = options;
-  const identity = { subject: 'operator', kind: 'operator', scopes: ['*'] } as const;
-  const tokens = [knownToken(secrets.operatorToken, identity)];
+  const access = await openAccess(options, { ...shared, log, firstToken: secrets.operatorToken });
+  closings.push(() => access.close());
   const isApart = rooms.length === 1;
   const port = options.port === 0 ? await freePort(host) : options.port;
+  // The door of rooms that are apart is a process on this machine.
+  const trustedProxies = isApart ? ['127.0.0.0/8', '::1', ...options.trustedProxies] : options.trustedProxies;
   const doors: Doors = {};
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = openServer((request, response) => {
@@ -184,19 +187,20 @@ async function openDoors(options: RoomsOptions, shared: Shared, closings: Closin
     else refuse(socket, new Problem(404, 'not-found', 'There is no WebSocket at this address'));
   });
   if (!isApart || rooms[0] === 'web') {
-    doors.previews = openPreviews(options, shared, tokens);
+    doors.previews = openPreviews(options, shared, access);
     closings.push(() => doors.previews?.close());
   }
   if (rooms[0] === 'web' && isApart) {
-    doors.gateway = openGateway(gatewayOptions());
+    doors.gateway = openGateway({ ...gatewayOptions(), trustedProxies: options.trustedProxies });
     closings.push(() => doors.gateway?.close());
     handler = doors.gateway.handleRequest;
   } else {
-    doors.app = await openApi({ ...options, port }, shared, tokens, closings, serve => {
+    doors.app = await openApi({ ...options, port, trustedProxies }, shared, access, closings, serve => {
       handler = serve;
       return server;
     });
-    if (rooms.includes('read-api')) doors.stream = await openStream(shared, tokens, log, closings);
+    if (rooms.includes('read-api'))
+      doors.stream = await openStream({ log, trustedProxies }, shared, access, closings);
     await doors.app.ready();
   }
   await new Promise<void>((resolve, reject) => {
@@ -239,11 +243,11 @@ function noteUrl(dataDir: string, url: string, closings: Closing[]): void {
   closings.push(() => rmSync(file, { force: true }));
 }
 
-function openPreviews(options: RoomsOptions, { sql }: Shared, tokens: readonly KnownToken[]): PreviewProxy {
+function openPreviews(options: RoomsOptions, { sql }: Shared, access: Access): PreviewProxy {
   return previewProxy({
     domain: options.previewDomain,
     resolve: launchId => upstreamOf(sql, launchId),
-    isPlatformToken: token => identify(tokens, token) !== undefined,
+    isPlatformToken: access.isPlatformToken,
     log: options.log,
   });
 }
@@ -253,12 +257,13 @@ type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 async function openApi(
   options: RoomsOptions,
   shared: Shared,
-  tokens: readonly KnownToken[],
+  access: Access,
   closings: Closing[],
   serverFactory: (serve: Serve) => Server,
 ): Promise<FastifyInstance> {
   const { rooms, version, log, databaseUrl = '', redisUrl, previewDomain, secrets } = options;
-  const app = await httpServer({ logger: log, tokens, version, serverFactory });
+  const { trustedProxies } = options;
+  const app = await httpServer({ logger: log, ...access, trustedProxies, version, serverFactory });
   await registerMetrics(app);
   if (rooms.includes('commands')) {
     await registerCommands(app, {
@@ -266,6 +271,8 @@ async function openApi(
       clock: systemClock,
       allowLocalRepositories: options.allowLocalRepositories,
       webhookSecret: secrets.webhookSecret,
+      signInOperators: access.signInOperators,
+      sessionTimes: options.sessionTimes,
     });
   }
   if (rooms.includes('read-api')) {
@@ -288,7 +295,12 @@ async function openApi(
   return app;
 }
 
-async function openStream(shared: Shared, tokens: readonly KnownToken[], log: Log, closings: Closing[]) {
+async function openStream(
+  { log, trustedProxies }: Pick<RoomsOptions, 'log' | 'trustedProxies'>,
+  shared: Shared,
+  { credentials, onRefused }: Access,
+  closings: Closing[],
+) {
   const { sql, store } = shared;
   const reached = async () => {
     const row = await sql('projection_checkpoints')
@@ -296,7 +308,8 @@ async function openStream(shared: Shared, tokens: readonly KnownToken[], log: Lo
       .first();
     return row?.position == null ? null : BigInt(row.position);
   };
-  const stream = eventStream({ store, tokens, reached, log });
+  const ipOf = clientAddress(trustedProxies);
+  const stream = eventStream({ store, credentials, onRefused, ipOf, reached, log });
   closings.push(() => stream.close());
   return stream;
 }

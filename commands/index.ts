@@ -1,6 +1,9 @@
 /** Every route that changes something. */
 import type { FastifyInstance } from 'fastify';
 import type { EventStore } from '../eventstore/store.ts';
+import type { Operators } from '../platform/operators.ts';
+import { apiKeyCommands } from './access/api-key.ts';
+import { type SessionTimes, sessionCommands } from './access/session.ts';
 import { buildCommands } from './apps/build.ts';
 import { ingestionCommands } from './apps/ingestion.ts';
 import { launchCommands } from './apps/launch.ts';
@@ -13,6 +16,8 @@ export type CommandDeps = {
   readonly store: EventStore;
   readonly clock: Clock;
   readonly allowLocalRepositories: boolean;
+  readonly signInOperators: Operators;
+  readonly sessionTimes: SessionTimes;
   /** Of the platform; each app's own is derived from it. */
   readonly webhookSecret: string;
 };
@@ -24,4 +29,6 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(buildCommands(deps));
   await app.register(launchCommands(deps));
   await app.register(webhookCommands(deps));
+  await app.register(apiKeyCommands(deps));
+  await app.register(sessionCommands(deps));
 }

@@ -5,8 +5,9 @@
  */
 import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Metadata } from '../domain/events.ts';
+import type { Metadata, RequestOrigin } from '../domain/events.ts';
 import { invalid } from '../platform/problem.ts';
+import { userAgentOf } from '../platform/refused.ts';
 import type { Clock } from './clock.ts';
 import { deriveId } from './derive-id.ts';
 
@@ -25,8 +26,9 @@ export function causeOf(request: FastifyRequest, clock: Clock): Cause {
   const key = request.headers['idempotency-key'];
   const actor = request.identity.subject;
   const time = clock.now();
+  const origin = originOf(request);
   if (key === undefined) {
-    const metadata = { actor, correlationId: request.id, causationId: request.id, time };
+    const metadata = { actor, correlationId: request.id, causationId: request.id, time, request: origin };
     return { metadata, once: false, newId: clock.newId };
   }
   if (typeof key !== 'string' || key === '' || key.length > keyCharsMax) {
@@ -36,10 +38,16 @@ export function causeOf(request: FastifyRequest, clock: Clock): Cause {
   const words = JSON.stringify(request.body ?? null);
   const correlationId = deriveId('request', causationId, request.method, request.url, words);
   return {
-    metadata: { actor, correlationId, causationId, time },
+    metadata: { actor, correlationId, causationId, time, request: origin },
     once: 'by-key',
     newId: () => deriveId('aggregate', causationId),
   };
+}
+
+/** From where somebody asked, for the record. */
+export function originOf(request: FastifyRequest): RequestOrigin {
+  const { ip, method, headers, routeOptions } = request;
+  return { ip, userAgent: userAgentOf(headers), route: `${method} ${routeOptions.url ?? ''}` };
 }
 
 /** Of routes that take everything they need from their address. An empty object says the same as nothing. */

@@ -1,12 +1,17 @@
 /** Every event of the platform. A type name is unique; it is storage format and never changes its meaning. */
 export type { Json } from './kernel/decider.ts';
 
+import type { ApiKeyEvent } from './access/api-key.ts';
+import type { AttemptEvent } from './access/attempt.ts';
+import type { SessionEvent } from './access/session.ts';
 import type { BuildEvent } from './apps/build.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
 import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
 
-export type PlatformEvent = RepositoryEvent | IngestionEvent | BuildEvent | LaunchEvent;
+export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | LaunchEvent;
+export type AccessEvent = ApiKeyEvent | SessionEvent | AttemptEvent;
+export type PlatformEvent = AppsEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;
 
@@ -20,6 +25,15 @@ export type Metadata = {
   readonly causationId: string;
   /** When the command was decided, RFC 3339 in UTC. */
   readonly time: string;
+  /** Of what somebody asked for over HTTP; absent where the platform acts by itself. */
+  readonly request?: RequestOrigin;
+};
+
+export type RequestOrigin = {
+  readonly ip: string;
+  readonly userAgent: string;
+  /** Method and pattern of the address, such as `POST /apps/:appId/launch`. */
+  readonly route: string;
 };
 
 /** An event as the log keeps it. `position` is its place among all events, `revision` its place in its stream. */
@@ -34,4 +48,4 @@ export type Recorded<E = PlatformEvent> = E & {
 };
 
 /** The first part of every stream name: what a reader of the whole log subscribes to, leaving system streams out. */
-export const everyContext = ['apps.'] as const;
+export const everyContext = ['apps.', 'access.'] as const;

@@ -1,77 +1,169 @@
-/** Who is asking, and what a route needs. Closed from the first request: a route without a scope cannot be registered. */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+/**
+ * Who is asking, and what a route needs. Closed from the first request: a route without a scope cannot be registered, and a
+ * request without it is refused before its body is read.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { grants, isAmong, type Scope } from '../domain/access/scope.ts';
 import { Problem } from './problem.ts';
-
-/** `public` is written out where a route is meant for everybody. */
-const scopes = ['public', 'apps:read', 'apps:write', 'apps:launch', 'stream:read', 'admin'] as const;
-export type Scope = (typeof scopes)[number];
+import { sessionCookieOf } from './session-cookie.ts';
 
 export type Identity = {
   readonly subject: string;
-  readonly kind: 'operator' | 'webhook' | 'anonymous';
-  /** `*` stands for every scope and is only ever written out. */
-  readonly scopes: readonly (Scope | '*')[];
+  /** For people, where it is known. */
+  readonly name?: string;
+  readonly kind: 'operator' | 'api-key' | 'session' | 'anonymous';
+  /** Scopes, `apps:*` for those of a context, and `*` for every one; that is only ever written out. */
+  readonly scopes: readonly string[];
+  /** Patterns of the only apps it is good for; null: all of them. */
+  readonly apps: readonly string[] | null;
+  readonly expiresAt: string | null;
+  /** Of the API key or the session; null for a token of the installation. */
+  readonly credentialId: string | null;
+  /** What a page sends back with every change it asks for by its cookie; null where there is no cookie. */
+  readonly csrfToken: string | null;
+};
+
+/** What a request brought along to say who asks. */
+export type Given = { readonly bearer?: string; readonly session?: string; readonly ip: string };
+
+export type Credentials = {
+  /** Whose this is; undefined for what nobody has, has ended, or was never whole. Takes as long for each of them. */
+  identify(given: Given): Promise<Identity | undefined>;
 };
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    scope?: Scope;
+    /** `public` is written out where a route is meant for everybody. */
+    scope?: Scope | 'public';
   }
   interface FastifyRequest {
     identity: Identity;
   }
 }
 
-export const anonymous: Identity = { subject: 'anonymous', kind: 'anonymous', scopes: [] };
+export const anonymous: Identity = {
+  subject: 'anonymous',
+  kind: 'anonymous',
+  scopes: [],
+  apps: null,
+  expiresAt: null,
+  credentialId: null,
+  csrfToken: null,
+};
 
-/** A token is kept as its SHA-256 only. */
-export type KnownToken = { readonly sha256: Buffer; readonly identity: Identity };
-
-export function knownToken(token: string, identity: Identity): KnownToken {
-  return { sha256: createHash('sha256').update(token).digest(), identity };
+export function allows(identity: Identity, scope: Scope | 'public'): boolean {
+  return scope === 'public' || grants(identity.scopes, scope);
 }
 
-/** The identity behind `Authorization: Bearer …` (RFC 6750), undefined for a token nobody has. Takes the same time for each. */
-export function identify(tokens: readonly KnownToken[], token: string): Identity | undefined {
-  const sha256 = createHash('sha256').update(token).digest();
-  let found: Identity | undefined;
-  for (const known of tokens) if (timingSafeEqual(known.sha256, sha256)) found = known.identity;
-  return found;
+/** Whether the identity may have to do with this app at all, whatever its scopes. */
+export const reaches = ({ apps }: Identity, appId: string): boolean => isAmong(apps, appId);
+
+/** Rejects with 403 what concerns an app that the credential is not good for, whether there is such an app or not. */
+export function requireApp(identity: Identity, appId: string): void {
+  if (reaches(identity, appId)) return;
+  throw new Problem(403, 'foreign-resource', 'This is not among what you may reach', { extra: { appId } });
 }
 
-export function allows(identity: Identity, scope: Scope): boolean {
-  return scope === 'public' || identity.scopes.includes('*') || identity.scopes.includes(scope);
-}
-
-/** The token a request carries: in its Authorization header, or for a browser's WebSocket as a subprotocol `bearer.<token>`. */
-export function tokenOf(headers: FastifyRequest['headers']): string | undefined {
+/** The token in the Authorization header (RFC 6750), or for a program's WebSocket in the subprotocol `bearer.<token>`. */
+function bearerOf(headers: IncomingHttpHeaders): string | undefined {
   const [scheme = '', token] = (headers.authorization ?? '').split(' ');
   if (scheme.toLowerCase() === 'bearer' && token !== undefined && token !== '') return token;
   const offered = headers['sec-websocket-protocol']?.split(',').map(part => part.trim());
   return offered?.find(part => part.startsWith('bearer.'))?.slice('bearer.'.length);
 }
 
-/** Every route of the app names its scope, and a request without it is refused before its body is read. */
-export function requireScopes(app: FastifyInstance, tokens: readonly KnownToken[]): void {
+export function givenBy(headers: IncomingHttpHeaders, ip: string): Given {
+  const bearer = bearerOf(headers);
+  const session = sessionCookieOf(headers);
+  return { ip, ...(bearer === undefined ? (session === undefined ? {} : { session }) : { bearer }) };
+}
+
+/** The identity behind what was given, or a Problem: 401 where there is none, 403 where it lacks the scope. */
+export async function authenticate(
+  credentials: Credentials,
+  given: Given,
+  scope: Scope | 'public',
+): Promise<Identity> {
+  const hasAny = given.bearer !== undefined || given.session !== undefined;
+  const identity = hasAny ? await credentials.identify(given) : undefined;
+  if (identity === undefined && scope !== 'public') {
+    const why =
+      given.bearer !== undefined
+        ? 'Nobody has this token'
+        : given.session !== undefined
+          ? 'This session has ended'
+          : 'This needs a token';
+    throw new Problem(401, 'unauthorized', why, { extra: { scope } });
+  }
+  const known = identity ?? anonymous;
+  if (!allows(known, scope)) {
+    throw new Problem(403, 'forbidden', `This needs the scope ${scope}`, { extra: { scope } });
+  }
+  return known;
+}
+
+/** For what anybody may ask who is somebody, whatever his scopes. Rejects with 401. */
+export function requireSomebody({ identity }: FastifyRequest, reply: FastifyReply): Identity {
+  if (identity.kind !== 'anonymous') return identity;
+  reply.header('www-authenticate', 'Bearer realm="apphub"');
+  throw new Problem(401, 'unauthorized', 'This needs a token, or a session');
+}
+
+const safeMethods = ['GET', 'HEAD', 'OPTIONS'];
+const tokenParameters = ['access_token', 'api_key', 'token'];
+
+export function requireScopes(app: FastifyInstance, credentials: Credentials): void {
   app.decorateRequest('identity');
   app.addHook('onRoute', route => {
     if (route.config?.scope === undefined) throw new Error(`${route.method} ${route.url} names no scope`);
   });
   app.addHook('onRequest', async (request, reply) => {
+    refuseTokenInAddress(request);
     const scope = request.routeOptions.config.scope ?? (request.is404 ? 'public' : 'admin');
-    const token = tokenOf(request.headers);
-    const identity = token === undefined ? anonymous : identify(tokens, token);
-    if (identity === undefined || (identity === anonymous && scope !== 'public')) {
-      const isWrong = token === undefined ? '' : ', error="invalid_token"';
-      if (scope !== 'public') reply.header('www-authenticate', `Bearer realm="apphub"${isWrong}`);
-      const why = token === undefined ? 'This needs a token' : 'Nobody has this token';
-      if (scope !== 'public') throw new Problem(401, 'unauthorized', why, { extra: { scope } });
+    const given = givenBy(request.headers, request.ip);
+    try {
+      request.identity = await authenticate(credentials, given, scope);
+    } catch (error) {
+      const isWrong = given.bearer === undefined ? '' : ', error="invalid_token"';
+      if (error instanceof Problem && error.status === 401)
+        reply.header('www-authenticate', `Bearer realm="apphub"${isWrong}`);
+      throw error;
     }
-    const known = identity ?? anonymous;
-    request.identity = known;
-    if (!allows(known, scope)) {
-      throw new Problem(403, 'forbidden', `This needs the scope ${scope}`, { extra: { scope } });
-    }
+    if (request.identity.kind === 'session' && !safeMethods.includes(request.method)) refuseForgery(request);
   });
+  app.addHook('preHandler', async request => {
+    const { appId } = (request.params ?? {}) as { appId?: unknown };
+    if (typeof appId === 'string') requireApp(request.identity, appId);
+  });
+}
+
+/** An address is kept in histories and logs (RFC 6750 section 5.3), so a token in one has already been lost. */
+function refuseTokenInAddress({ query }: FastifyRequest): void {
+  const found = tokenParameters.find(name => Object.hasOwn((query as object | null) ?? {}, name));
+  if (found === undefined) return;
+  throw new Problem(400, 'token-in-address', 'A token does not belong in an address', {
+    extra: { field: found },
+  });
+}
+
+/**
+ * A cookie comes along with whatever a browser sends, also for a page of somebody else. So a change asked for by cookie has to
+ * come from a page of ours, and know what only such a page can have read.
+ */
+function refuseForgery({ headers, identity }: FastifyRequest): void {
+  const { origin, host } = headers;
+  const isOurs = origin !== undefined && URL.parse(origin)?.host === host?.toLowerCase();
+  const token = headers['x-csrf-token'];
+  if (isOurs && isSame(token, identity.csrfToken)) return;
+  throw new Problem(403, 'csrf', 'This was not asked for by a page of this platform', {
+    extra: { field: isOurs ? 'X-CSRF-Token' : 'Origin' },
+  });
+}
+
+function isSame(given: unknown, right: string | null): boolean {
+  if (typeof given !== 'string' || right === null) return false;
+  const [a, b] = [Buffer.from(given), Buffer.from(right)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,5 +1,7 @@
 /** Every setting of the platform, read once from the environment and checked; what is not set has a default that works. */
+import { isIP } from 'node:net';
 import path from 'node:path';
+import { parseOperators } from './operators.ts';
 
 export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
 export type Room = (typeof rooms)[number];
@@ -25,6 +27,14 @@ export type Config = {
   /** `always`, `none`, or milliseconds between syncs of the embedded log. */
   readonly logDurability: 'always' | 'none' | { readonly intervalMs: number };
   readonly operatorToken: string | undefined;
+  /** Further tokens: JSON of a list, or the file that holds it. */
+  readonly operators: string | undefined;
+  readonly operatorsPath: string | undefined;
+  /** Whether tokens of the installation are good for programs; without them only API keys and sessions are. */
+  readonly legacyTokens: boolean;
+  readonly sessionTimes: { readonly idleSeconds: number; readonly absoluteSeconds: number };
+  /** Addresses or networks of proxies whose word on where a request came from is taken. */
+  readonly trustedProxies: readonly string[];
   readonly webhookSecret: string | undefined;
   readonly syncSeconds: number;
   readonly ingestionsAtOnce: number;
@@ -69,6 +79,14 @@ export function readConfig(env: Env): Config {
     allowInlineMode: flag(env, 'APPHUB_ALLOW_INLINE_MODE', true),
     logDurability: durability(env),
     operatorToken: token(env, 'APPHUB_OPERATOR_TOKEN'),
+    operators: operators(env),
+    operatorsPath: text(env, 'APPHUB_OPERATOR_TOKENS_PATH'),
+    legacyTokens: flag(env, 'APPHUB_LEGACY_TOKENS', true),
+    sessionTimes: {
+      idleSeconds: integer(env, 'APPHUB_SESSION_IDLE_SECONDS', 8 * 3_600, 60, 30 * 86_400),
+      absoluteSeconds: integer(env, 'APPHUB_SESSION_SECONDS', 7 * 86_400, 60, 90 * 86_400),
+    },
+    trustedProxies: networks(env, 'APPHUB_TRUSTED_PROXIES'),
     webhookSecret: secret(env, 'APPHUB_WEBHOOK_SECRET'),
     syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
     ingestionsAtOnce: integer(env, 'APPHUB_INGESTIONS_AT_ONCE', 2, 1, 64),
@@ -120,6 +138,32 @@ function token(env: Env, name: string): string | undefined {
   const given = secret(env, name);
   if (given === undefined || /^[A-Za-z0-9._~+-]+$/.test(given)) return given;
   throw new ConfigError(`${name} may hold letters, digits and . _ ~ + - only`);
+}
+
+function operators(env: Env): string | undefined {
+  const given = text(env, 'APPHUB_OPERATOR_TOKENS');
+  try {
+    if (given !== undefined) parseOperators(given);
+  } catch (error) {
+    throw new ConfigError(
+      `APPHUB_OPERATOR_TOKENS: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return given;
+}
+
+function networks(env: Env, name: string): readonly string[] {
+  const list = (text(env, name) ?? '').split(',').map(part => part.trim());
+  const given = list.filter(part => part !== '');
+  const wrong = given.find(part => {
+    const [address = '', bits, ...rest] = part.split('/');
+    const most = isIP(address) === 6 ? 128 : 32;
+    return (
+      isIP(address) === 0 || rest.length > 0 || (bits !== undefined && !(/^\d+$/.test(bits) && +bits <= most))
+    );
+  });
+  if (wrong === undefined) return given;
+  throw new ConfigError(`${name}: "${wrong}" is no address and no network such as 10.0.0.0/8`);
 }
 
 function level(env: Env): string {

@@ -4,12 +4,19 @@
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { trusts } from './client-address.ts';
 import { Problem } from './problem.ts';
 import { refuse } from './server.ts';
 
 const socketsMax = 512;
+/** Reads that make history: where a provider sends somebody back to, and a webhook's own page. */
+const commandGets = /^\/(webhooks\/|auth\/(login|callback)\b)/;
 
-export type GatewayOptions = { readonly commandsUrl: string; readonly readUrl: string };
+export type GatewayOptions = {
+  readonly commandsUrl: string;
+  readonly readUrl: string;
+  readonly trustedProxies: readonly string[];
+};
 
 export type Gateway = {
   handleRequest(request: IncomingMessage, response: ServerResponse): void;
@@ -17,15 +24,17 @@ export type Gateway = {
   close(): void;
 };
 
-export function openGateway({ commandsUrl, readUrl }: GatewayOptions): Gateway {
+export function openGateway({ commandsUrl, readUrl, trustedProxies }: GatewayOptions): Gateway {
+  const forwarded = forwardedBy(trustedProxies);
   const agent = new http.Agent({ keepAlive: true, maxSockets: socketsMax });
   const targetOf = (request: IncomingMessage) => {
     const isRead = ['GET', 'HEAD', 'OPTIONS'].includes(request.method ?? '');
-    return isRead && !request.url?.startsWith('/webhooks/') ? readUrl : commandsUrl;
+    return isRead && !commandGets.test(request.url ?? '') ? readUrl : commandsUrl;
   };
   return {
-    handleRequest: (request, response) => forward(request, response, targetOf(request), agent),
-    handleUpgrade(request, socket, head) {
+    handleRequest: (request, response) => forward(forwarded(request), response, targetOf(request), agent),
+    handleUpgrade(asked, socket, head) {
+      const request = forwarded(asked);
       const { hostname, port } = new URL(readUrl);
       const onward = http.request({ hostname, port, path: request.url, headers: request.headers });
       const end = () => socket.destroy();
@@ -71,6 +80,24 @@ function forward(
   });
   response.once('close', () => onward.destroy());
   request.pipe(onward);
+}
+
+/**
+ * The same request, saying where it came from. What a client says of itself by `X-Forwarded-Proto` and `-Host` counts only when it
+ * is a proxy that is trusted.
+ */
+function forwardedBy(trustedProxies: readonly string[]): (request: IncomingMessage) => IncomingMessage {
+  const isTrusted = trusts(trustedProxies);
+  return request => {
+    const remote = request.socket.remoteAddress ?? '';
+    const before = request.headers['x-forwarded-for'];
+    request.headers['x-forwarded-for'] = before === undefined ? remote : `${before}, ${remote}`;
+    if (!isTrusted(remote)) {
+      delete request.headers['x-forwarded-proto'];
+      delete request.headers['x-forwarded-host'];
+    }
+    return request;
+  };
 }
 
 function headOf(answer: IncomingMessage): string {

@@ -13,11 +13,13 @@ import Fastify, {
 } from 'fastify';
 import { Refusal } from '../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../eventstore/store.ts';
-import { type KnownToken, requireScopes } from './auth.ts';
+import { type Credentials, requireScopes } from './auth.ts';
+import { trusts } from './client-address.ts';
 import { describeEdge } from './openapi.ts';
 import { isDatabaseAway } from './postgres.ts';
 import { invalid, Problem } from './problem.ts';
 import { edgeCodes, refusalCodes } from './problem-codes.ts';
+import { isRefusal, type OnRefused, refusedAttempt } from './refused.ts';
 import { type KnownRoutes, knowRoutes } from './routes.ts';
 import { answerBroken } from './server.ts';
 import { fieldErrorsOf, unusableText, type Violation } from './violation.ts';
@@ -27,16 +29,22 @@ const urlCharsMax = 16 * 1_024;
 
 export type HttpOptions = {
   readonly logger: FastifyServerOptions['loggerInstance'];
-  readonly tokens: readonly KnownToken[];
+  readonly credentials: Credentials;
+  /** Told of every request that was refused for who asked, or how often. */
+  readonly onRefused?: OnRefused;
+  /** Addresses of the proxies whose `X-Forwarded-*` fields are believed; by default nobody's. */
+  readonly trustedProxies?: readonly string[];
   readonly version: string;
   readonly serverFactory?: FastifyServerFactory;
 };
 
 export async function httpServer(options: HttpOptions): Promise<FastifyInstance> {
+  const answer = problemAnswers(options.onRefused);
   const app = Fastify({
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory }),
     bodyLimit: bodyBytesMax,
+    trustProxy: trusts(options.trustedProxies ?? []),
     routerOptions: { maxParamLength: urlCharsMax },
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
@@ -44,14 +52,14 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
     clientErrorHandler: answerBroken,
     frameworkErrors: (error, request, reply) => {
       reply.headers(guards);
-      return sendProblem(error, request as never, reply as never);
+      return answer(error, request as never, reply as never);
     },
   }) as unknown as FastifyInstance;
   const complete = describeEdge(app);
   understandOnlyJson(app);
   guardAnswers(app);
-  answerProblems(app, knowRoutes(app));
-  requireScopes(app, options.tokens);
+  answerProblems(app, answer, knowRoutes(app));
+  requireScopes(app, options.credentials);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -111,8 +119,10 @@ function guardAnswers(app: FastifyInstance): void {
   });
 }
 
-function answerProblems(app: FastifyInstance, routes: KnownRoutes): void {
-  app.setErrorHandler(sendProblem);
+type Answer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+
+function answerProblems(app: FastifyInstance, answer: Answer, routes: KnownRoutes): void {
+  app.setErrorHandler(answer);
   app.setNotFoundHandler((request, reply) => {
     const [path = '/'] = request.url.split('?');
     const methods = routes.methodsOf(path);
@@ -124,8 +134,15 @@ function answerProblems(app: FastifyInstance, routes: KnownRoutes): void {
   });
 }
 
-function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply) {
-  const problem = problemOf(error);
+const problemAnswers =
+  (onRefused: OnRefused | undefined): Answer =>
+  (error, request, reply) => {
+    const problem = problemOf(error);
+    if (onRefused !== undefined && isRefusal(problem)) onRefused(refusedAttempt(request, problem));
+    return sendProblem(problem, error, request, reply);
+  };
+
+function sendProblem(problem: Problem, error: unknown, request: FastifyRequest, reply: FastifyReply) {
   if (problem.status >= 500) request.log.error({ err: error, url: request.url }, problem.message);
   if (problem.status === 503) reply.header('retry-after', '1');
   return reply

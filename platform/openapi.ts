@@ -1,7 +1,8 @@
 /** What every operation of the API has in common, written into its description: who may ask, and how no is said. */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { allows, anonymous, type Scope } from './auth.ts';
+import type { Scope } from '../domain/access/scope.ts';
+import { allows, anonymous } from './auth.ts';
 
 const problemType = 'application/problem+json';
 
@@ -41,7 +42,7 @@ type Operation = {
   responses?: Record<string, Response>;
 };
 type Document = { components?: { schemas?: object }; paths?: Record<string, Record<string, Operation>> };
-type Known = { readonly scope: Scope; readonly body: object | undefined };
+type Known = { readonly scope: Scope | 'public'; readonly body: object | undefined };
 
 /** Call before the first route is registered. Answers the function that completes a document once all of them are. */
 export function describeEdge(app: FastifyInstance): <D extends object>(document: D) => D {

@@ -34,6 +34,7 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'launch/no-image': conflict('Build the app first; a build that failed has no image.'),
   'launch/already-ended': conflict('Launch the app again.'),
   'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
+  'api-key/ended': conflict('Make a new key.'),
 };
 
 /** What the edge itself says no to. */
@@ -52,6 +53,28 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     status: 403,
     title: 'A page of another origin asked',
     advice: 'Open the page at the address of the platform itself; a proxy before it has to pass `Host` on.',
+  },
+  'foreign-resource': {
+    status: 403,
+    title: 'The credential is not good for this app',
+    advice: 'Use a credential whose `apps` include it.',
+  },
+  'not-protected': {
+    status: 400,
+    title: 'Signing in needs HTTPS, or the page of this very machine',
+    advice: 'Put a proxy with a certificate before AppHub and name it in APPHUB_TRUSTED_PROXIES.',
+  },
+  csrf: {
+    status: 403,
+    title: 'A change was asked for by cookie, but not by a page of this platform',
+    advice:
+      'Send the field that `field` names; programs use `Authorization: Bearer <key>` instead of a cookie.',
+  },
+  'token-in-address': {
+    status: 400,
+    title: 'A token was sent in the address',
+    advice:
+      'Send it in the Authorization field, and make a new one: addresses are kept in logs and histories.',
   },
   busy: { status: 409, title: 'Somebody else wrote first', advice: 'Send the same request again.' },
   'method-not-allowed': {

@@ -6,6 +6,7 @@ import type { EventStore } from '../eventstore/store.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
+import { identityReads } from './access/identity.ts';
 import { buildLogReads, buildReads } from './apps/build.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchLogReads, launchReads } from './apps/launch.ts';
@@ -55,29 +56,6 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));
   await app.register(siteReads(deps));
 }
-
-const identityReads: FastifyPluginAsyncTypebox = async app => {
-  app.get(
-    '/auth/identity',
-    {
-      config: { scope: 'apps:read' },
-      schema: {
-        tags: ['access'],
-        summary: 'Whose token this is, and what it may do',
-        response: {
-          200: Type.Object({
-            data: Type.Object({
-              subject: Type.String(),
-              kind: Type.String(),
-              scopes: Type.Array(Type.String()),
-            }),
-          }),
-        },
-      },
-    },
-    async ({ identity }) => ({ data: { ...identity, scopes: [...identity.scopes] } }),
-  );
-};
 
 /** A WebSocket never comes this way; who asks by plain HTTP is told how. */
 const streamDescription: FastifyPluginAsyncTypebox = async app => {

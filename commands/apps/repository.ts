@@ -2,11 +2,11 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import { checkDockerfilePath } from '../../domain/apps/dockerfile-path.ts';
 import { checkGitRef } from '../../domain/apps/git-ref.ts';
-import { checkOneLine } from '../../domain/apps/one-line.ts';
 import { checkRepoUrl } from '../../domain/apps/repo-url.ts';
 import { type Description, repository } from '../../domain/apps/repository.ts';
 import type { Tag } from '../../domain/apps/tag.ts';
 import * as limits from '../../domain/kernel/limits.ts';
+import { checkOneLine } from '../../domain/kernel/one-line.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { type FieldError, invalid, Problem } from '../../platform/problem.ts';

@@ -1,8 +1,8 @@
 /** Tags given by hand: added and removed one at a time. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
-import { checkOneLine } from '../../domain/apps/one-line.ts';
 import { repository } from '../../domain/apps/repository.ts';
 import * as limits from '../../domain/kernel/limits.ts';
+import { checkOneLine } from '../../domain/kernel/one-line.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { invalid } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';

@@ -6,12 +6,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import { ingestion } from '../../domain/apps/ingestion.ts';
+import type { Metadata } from '../../domain/events.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { invalid, Problem } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { deriveId } from '../derive-id.ts';
 import { execute } from '../execute.ts';
+import { originOf } from '../request.ts';
 import { presentApp } from './present-app.ts';
 
 const bodyBytesMax = 1 << 20;
@@ -65,7 +67,10 @@ export function webhookCommands(deps: WebhookDeps): FastifyPluginAsyncTypebox {
         const push = pushOf(request.headers['x-github-event'], body);
         const delivery = request.headers['x-github-delivery'];
         const causationId = deriveId('webhook', appId, typeof delivery === 'string' ? delivery : request.id);
-        const { position, ignored } = await hear(deps, appId, push, causationId);
+        const { position, ignored } = await hear(deps, appId, push, {
+          causationId,
+          request: originOf(request),
+        });
         return reply.code(202).send({ data: { id: appId, position: position?.toString() ?? null, ignored } });
       },
     );
@@ -100,14 +105,20 @@ async function hear(
   { store, clock }: WebhookDeps,
   appId: string,
   push: Push | undefined,
-  causationId: string,
+  { causationId, request }: Pick<Metadata, 'causationId' | 'request'>,
 ): Promise<{ position: bigint | null; ignored: string | null }> {
   const { description } = await presentApp(store, appId);
   if (push === undefined) return { position: null, ignored: 'not a push to a branch' };
   const ignored = whyIgnored(push, description.ref);
   if (ignored !== null) return { position: null, ignored };
   const time = clock.now();
-  const metadata = { actor: 'webhook:git', correlationId: causationId, causationId, time };
+  const metadata = {
+    actor: 'webhook:git',
+    correlationId: causationId,
+    causationId,
+    time,
+    ...(request && { request }),
+  };
   const data = { appId, cause: 'webhook', at: time, unlessCommit: push.after } as const;
   const command = { type: 'QueueIngestion', data } as const;
   const { position, changed } = await execute(store, ingestion, appId, command, metadata, { once: true });

@@ -31,3 +31,12 @@ export const resourceProfiles = {
   large: { memoryBytes: 1024 * 1024 * 1024, cpus: 2, pidsMax: 512 },
 } as const;
 export type ResourceProfile = keyof typeof resourceProfiles;
+
+export const scopeCharsMax = 64;
+export const scopesPerKeyMax = 64;
+export const appPattern = '^([a-z][a-z0-9-]{0,62}\\*|[a-z][a-z0-9-]{2,63})$';
+export const appsPerKeyMax = 100;
+export const keySecondsMin = 60;
+export const keySecondsMax = 366 * 24 * 3_600;
+export const keySecondsDefault = 90 * 24 * 3_600;
+export const keyOverlapSecondsMax = 7 * 24 * 3_600;

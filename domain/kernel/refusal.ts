@@ -16,6 +16,7 @@ export const refusals = {
   'launch/no-image': 'The app has no image that could be launched',
   'launch/already-ended': 'The launch has already ended',
   'launch/not-starting': 'The launch is not being started',
+  'api-key/ended': 'The key has ended already',
 } as const;
 
 export type RefusalCode = keyof typeof refusals;

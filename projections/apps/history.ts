@@ -1,10 +1,10 @@
 /** Every event of an app, its ingestions, builds and launches, in the order of the log. */
-import type { EventType, Recorded } from '../../domain/events.ts';
+import type { AppsEvent, Recorded } from '../../domain/events.ts';
 import { type Op, type Projection, put } from '../projection.ts';
 
 const table = 'apps_history';
 
-function remember(event: Recorded): readonly Op[] {
+function remember(event: Recorded<AppsEvent>): readonly Op[] {
   const { metadata } = event;
   return [
     put(table, {
@@ -23,7 +23,7 @@ function remember(event: Recorded): readonly Op[] {
 }
 
 /** A new type of event of the apps context is added here, or the compiler says so. */
-const on: { readonly [T in EventType]: (event: Recorded) => readonly Op[] } = {
+const on: { readonly [T in AppsEvent['type']]: (event: Recorded<AppsEvent>) => readonly Op[] } = {
   RepositoryRegistered: remember,
   RepositoryChanged: remember,
   RepositoryTagged: remember,

@@ -1,6 +1,7 @@
 /** What one client of the stream asked to see, and what it may see. */
+import type { Scope } from '../../domain/access/scope.ts';
 import { everyContext, type Recorded } from '../../domain/events.ts';
-import { allows, type Identity, type Scope } from '../../platform/auth.ts';
+import { allows, type Identity, reaches } from '../../platform/auth.ts';
 import { type FieldError, invalid } from '../../platform/problem.ts';
 
 const patternsMax = 32;
@@ -58,10 +59,11 @@ export function matches(filter: EventFilter, event: Pick<Recorded, 'type' | 'str
   );
 }
 
-const scopeOfContext: Readonly<Record<string, Scope>> = { apps: 'apps:read' };
+const scopeOfContext: Readonly<Record<string, Scope>> = { apps: 'apps:read', access: 'audit:read' };
 
 /** Events of a context are for those who may read that context; of one that is not listed, for administrators. */
-export function maySee(identity: Identity, event: Pick<Recorded, 'stream'>): boolean {
+export function maySee(identity: Identity, event: Pick<Recorded, 'stream' | 'data'>): boolean {
   const [context = ''] = event.stream.split('.');
-  return allows(identity, scopeOfContext[context] ?? 'admin');
+  if (!allows(identity, scopeOfContext[context] ?? 'admin')) return false;
+  return 'appId' in event.data ? reaches(identity, event.data.appId) : identity.apps === null;
 }

@@ -2,13 +2,15 @@
  * GET /stream as a WebSocket (RFC 6455): a filtered subscription to the log and nothing else. A client that was cut off asks
  * `from=` the last position it saw and gets every event once. Memory a client costs is bounded: the log is read at its pace.
  */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Recorded } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
-import { allows, anonymous, type Identity, identify, type KnownToken, tokenOf } from '../../platform/auth.ts';
+import { authenticate, type Credentials, givenBy, type Identity } from '../../platform/auth.ts';
 import { invalid, Problem } from '../../platform/problem.ts';
+import { isRefusal, type OnRefused, refusedUpgrade } from '../../platform/refused.ts';
 import { refuse } from '../../platform/server.ts';
 import { type EventFilter, matches, maySee, parseFilter, prefixesOf } from './filter.ts';
 
@@ -26,7 +28,10 @@ const closeCode = { goingAway: 1001, internal: 1011, tryAgainLater: 1013 } as co
 
 export type StreamDeps = {
   readonly store: EventStore;
-  readonly tokens: readonly KnownToken[];
+  readonly credentials: Credentials;
+  readonly onRefused?: OnRefused;
+  /** The address a request came from, by the same rules as those of the routes. */
+  readonly ipOf?: (request: IncomingMessage) => string;
   /** Where a client begins that says nothing: what the tables hold, so that a page which has just read them misses nothing. */
   readonly reached: () => Promise<bigint | null>;
   readonly log: { warn(detail: object, line: string): void };
@@ -63,7 +68,14 @@ export function eventStream(deps: StreamDeps): EventStream {
     handles: request => request.url?.split('?')[0] === '/stream',
     handleUpgrade(request, socket, head) {
       socket.on('error', () => socket.destroy());
-      accept(request, socket, head).catch(error => refuse(socket, problemOf(error, deps)));
+      accept(request, socket, head).catch(error => {
+        const problem = problemOf(error, deps);
+        if (isRefusal(problem)) {
+          const correlationId = randomUUID();
+          deps.onRefused?.(refusedUpgrade(request, problem, { ip: ipOf(request, deps), correlationId }));
+        }
+        refuse(socket, problem);
+      });
     },
     async close() {
       server.close();
@@ -77,22 +89,13 @@ export function eventStream(deps: StreamDeps): EventStream {
   };
 }
 
+const ipOf = (request: IncomingMessage, deps: StreamDeps) =>
+  deps.ipOf?.(request) ?? request.socket.remoteAddress ?? '';
+
 async function readRequest(request: IncomingMessage, deps: StreamDeps): Promise<Wanted> {
   refuseForeignPage(request);
-  const token = tokenOf(request.headers);
-  const identity = token === undefined ? anonymous : identify(deps.tokens, token);
-  if (identity === undefined || identity === anonymous) {
-    throw new Problem(
-      401,
-      'unauthorized',
-      token === undefined ? 'This needs a token' : 'Nobody has this token',
-    );
-  }
-  if (!allows(identity, 'stream:read')) {
-    throw new Problem(403, 'forbidden', 'This needs the scope stream:read', {
-      extra: { scope: 'stream:read' },
-    });
-  }
+  const given = givenBy(request.headers, ipOf(request, deps));
+  const identity = await authenticate(deps.credentials, given, 'stream:read');
   const query = new URL(request.url ?? '/', 'http://stream').searchParams;
   const filter = parseFilter(query);
   const asked = query.get('from');

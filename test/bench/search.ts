@@ -164,7 +164,7 @@ const inspected = {
 function recorded(event: PlatformEvent, position: bigint, created: string): Recorded {
   const id = `00000000-0000-4000-8000-${position.toString().padStart(12, '0')}`;
   const metadata = { actor: 'operator', correlationId: id, causationId: id, time: created };
-  const stream = `apps.repository-${event.data.appId}`;
+  const stream = `apps.repository-${(event.data as { appId: string }).appId}`;
   return { ...event, id, stream, revision: 0n, position, created, metadata } as Recorded;
 }
 

@@ -29,6 +29,7 @@ async function open(listener?: RequestListener) {
   const commands = createServer(listener ?? say('commands'));
   const reads = createServer(listener ?? say('reads'));
   const gateway = openGateway({
+    trustedProxies: [],
     commandsUrl: `http://127.0.0.1:${await listen(commands)}`,
     readUrl: `http://127.0.0.1:${await listen(reads)}`,
   });

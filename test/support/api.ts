@@ -9,16 +9,22 @@ import { type AddressInfo, connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { Knex } from 'knex';
+import { openAttempts } from '../../commands/access/attempt.ts';
+import type { SessionTimes } from '../../commands/access/session.ts';
 import { type Clock, systemClock } from '../../commands/clock.ts';
 import { registerCommands } from '../../commands/index.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import type { EventStore } from '../../eventstore/store.ts';
-import { type Identity, type KnownToken, knownToken, type Scope } from '../../platform/auth.ts';
+import { clientAddress } from '../../platform/client-address.ts';
+import { openCredentials } from '../../platform/credentials.ts';
 import { httpServer } from '../../platform/http.ts';
+import { openLastSeen } from '../../platform/last-seen.ts';
 import { listenTo } from '../../platform/listen.ts';
 import { type LogStore, openLogStore } from '../../platform/log-store.ts';
 import { registerMetrics } from '../../platform/metrics.ts';
 import { type Objects, openFolderObjects } from '../../platform/objects.ts';
+import { knownOperators, type Operator, type Operators } from '../../platform/operators.ts';
+import type { OnRefused } from '../../platform/refused.ts';
 import { openServer } from '../../platform/server.ts';
 import { projections } from '../../projections/index.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
@@ -39,7 +45,13 @@ export type ApiOptions = {
   readonly clock?: Clock;
   readonly allowLocalRepositories?: boolean;
   /** Tokens beside the operator's, by the scopes they have. */
-  readonly tokens?: Readonly<Record<string, readonly Scope[]>>;
+  readonly tokens?: Readonly<Record<string, readonly string[]>>;
+  /** Further operators, with what restricts them. */
+  readonly operators?: readonly Operator[];
+  /** Whether refused attempts are recorded in the log. */
+  readonly records?: boolean;
+  readonly trustedProxies?: readonly string[];
+  readonly sessionTimes?: Partial<SessionTimes>;
   /** Whether the tables follow the log from the start. */
   readonly projects?: boolean;
   readonly stream?: Partial<StreamDeps>;
@@ -76,12 +88,20 @@ export async function startApi(options: ApiOptions = {}) {
   }
   const fresh = await openFreshness(sql, onMoved => listenTo(connectionString, checkpointChannel, onMoved));
 
-  const tokens = tokensOf(options.tokens ?? {});
+  const clock = options.clock ?? systemClock;
+  const operators = operatorsOf(options);
+  const lastSeen = await openLastSeen(sql, clock, log);
+  const credentials = openCredentials({ operators, signInOperators: operators, store, lastSeen, clock });
+  const attempts = openAttempts({ store, clock, log });
+  const onRefused: OnRefused = options.records === true ? attempts.note : () => undefined;
+  const trustedProxies = options.trustedProxies ?? [];
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = openServer((request, response) => handler(request, response));
   const app = await httpServer({
     logger: undefined,
-    tokens,
+    credentials,
+    onRefused,
+    trustedProxies,
     version: '0.0.0',
     serverFactory: serve => {
       handler = serve;
@@ -99,9 +119,11 @@ export async function startApi(options: ApiOptions = {}) {
   await registerMetrics(app);
   await registerCommands(app, {
     store,
-    clock: options.clock ?? systemClock,
+    clock,
     allowLocalRepositories: options.allowLocalRepositories ?? false,
     webhookSecret,
+    signInOperators: operators,
+    sessionTimes: { idleSeconds: 3_600, absoluteSeconds: 86_400, ...options.sessionTimes },
   });
   await registerReads(app, {
     sql,
@@ -115,7 +137,16 @@ export async function startApi(options: ApiOptions = {}) {
     previewOrigins: 'http://*.preview.localhost',
     ...options.reads,
   });
-  const stream = eventStream({ store, tokens, reached: fresh.reached, log, ...options.stream });
+  const ipOf = clientAddress(trustedProxies);
+  const stream = eventStream({
+    store,
+    credentials,
+    onRefused,
+    ipOf,
+    reached: fresh.reached,
+    log,
+    ...options.stream,
+  });
   server.on('upgrade', (request, socket, head) => stream.handleUpgrade(request, socket, head));
   await app.ready();
   server.listen(0, '127.0.0.1');
@@ -181,7 +212,10 @@ export async function startApi(options: ApiOptions = {}) {
     },
     /** Bytes as they are, and everything that comes back until the server ends the connection. */
     raw: (bytes: string | Uint8Array) => rawRequest(port, bytes),
+    /** Refused attempts that were noted are in the log, or a warning is. */
+    attempts,
     async close() {
+      await attempts.close();
       await stream.close();
       server.close();
       server.closeAllConnections();
@@ -210,12 +244,17 @@ async function tablesAreThere(sql: Knex): Promise<void> {
   }
 }
 
-function tokensOf(others: Readonly<Record<string, readonly Scope[]>>): KnownToken[] {
-  const operator: Identity = { subject: 'operator', kind: 'operator', scopes: ['*'] };
-  const rest = Object.entries(others).map(([token, scopes]) =>
-    knownToken(token, { subject: `somebody with ${token}`, kind: 'operator', scopes }),
-  );
-  return [knownToken(operatorToken, operator), ...rest];
+function operatorsOf({ tokens = {}, operators = [] }: ApiOptions): Operators {
+  const some = Object.entries(tokens).map(([token, scopes]) => ({
+    subject: `somebody with ${token}`,
+    token,
+    scopes,
+  }));
+  return knownOperators([
+    { subject: 'operator', token: operatorToken, scopes: ['*'] },
+    ...some,
+    ...operators,
+  ]);
 }
 
 function rawRequest(port: number, bytes: string | Uint8Array): Promise<string> {

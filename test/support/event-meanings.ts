@@ -27,4 +27,11 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   LaunchStopped: 'The container is gone, as asked.',
   LaunchExpired: 'The container is gone, as its time was over.',
   LaunchFailed: 'The container could not be started or ended by itself.',
+  ApiKeyCreated:
+    'Somebody made an API key; of the key itself only a digest and its last characters are kept.',
+  ApiKeyRotated: 'The key was replaced; the one before is good until `previousUntil`.',
+  ApiKeyRevoked: 'The key is good for nothing any more.',
+  SessionOpened: 'Somebody signed in on a browser.',
+  SessionEnded: 'Somebody was signed out; `reason` says by whom.',
+  AttemptsRefused: 'Somebody asked for what he may not have, `count` times between `since` and `at`.',
 };

@@ -5,16 +5,21 @@ export const recordedAt = '2026-01-02T03:04:05.000Z';
 
 /** The event at this position: its revision is not meaningful, its ids and times are always the same. */
 export function recorded(event: PlatformEvent, position: bigint): Recorded {
-  const { appId } = event.data;
   return {
     ...event,
     id: `00000000-0000-4000-8000-${position.toString().padStart(12, '0')}`,
-    stream: `apps.repository-${appId}`,
+    stream: streamOf(event),
     revision: position - 1n,
     position,
     created: recordedAt,
     metadata: { actor: 'operator:ann', correlationId: 'r1', causationId: 'q1', time: recordedAt },
   } as Recorded;
+}
+
+function streamOf({ data }: PlatformEvent): string {
+  if ('keyId' in data) return `access.api-key-${data.keyId}`;
+  if ('sessionId' in data) return `access.session-${data.sessionId}`;
+  return 'appId' in data ? `apps.repository-${data.appId}` : 'access.attempt-a1';
 }
 
 /** One event of each type, all of the app `todo`, in an order that makes sense. The compiler says when one is missing. */
@@ -161,6 +166,59 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     lastLines: ['oh', 'no'],
   },
   RepositoryArchived: { appId: 'todo', at: '2026-01-01T00:00:24.000Z' },
+  ApiKeyCreated: {
+    keyId: 'k1',
+    owner: 'ann',
+    name: 'nightly',
+    scopes: ['apps:read'],
+    apps: ['team-*'],
+    expiresAt: null,
+    sha256: 'aa',
+    hint: 'Xy12',
+    at: '2026-01-01T00:00:25.000Z',
+  },
+  ApiKeyRotated: {
+    keyId: 'k1',
+    owner: 'ann',
+    sha256: 'bb',
+    hint: 'Zz34',
+    previousUntil: '2026-01-01T01:00:00.000Z',
+    at: '2026-01-01T00:00:26.000Z',
+  },
+  ApiKeyRevoked: { keyId: 'k1', owner: 'ann', at: '2026-01-01T00:00:27.000Z' },
+  SessionOpened: {
+    sessionId: 's1',
+    subject: 'oidc:ann',
+    name: 'Ann',
+    how: 'oidc',
+    scopes: ['apps:*'],
+    apps: null,
+    sha256: 'cc',
+    expiresAt: '2026-01-02T00:00:00.000Z',
+    idleSeconds: 3_600,
+    providerSessionId: null,
+    at: '2026-01-01T00:00:28.000Z',
+  },
+  SessionEnded: {
+    sessionId: 's1',
+    subject: 'oidc:ann',
+    reason: 'signed-out',
+    at: '2026-01-01T00:00:29.000Z',
+  },
+  AttemptsRefused: {
+    actor: 'anonymous',
+    outcome: 'unauthorized',
+    status: 401,
+    method: 'POST',
+    route: '/apps',
+    target: null,
+    ip: '192.0.2.1',
+    userAgent: 'curl/8',
+    correlationId: 'r9',
+    count: 3,
+    since: '2026-01-01T00:00:29.000Z',
+    at: '2026-01-01T00:00:30.000Z',
+  },
 };
 
 /** Sample events by type, at the positions 1, 2, 3 … */

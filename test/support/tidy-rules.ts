@@ -16,12 +16,13 @@ const rules: readonly Rule[] = [
   {
     files: /^platform\//,
     mayImport: new RegExp(
-      `^${packages(...http, 'ajv', 'ajv-formats', 'pino', 'pg', 'knex', 'ioredis', 'bullmq', 'prom-client', 'ws')}`,
+      `^${packages(...http, 'ajv', 'ajv-formats', 'pino', 'pg', 'knex', 'ioredis', 'bullmq', 'prom-client', 'ws', 'cookie', 'rate-limiter-flexible')}`,
     ),
   },
   {
     files: /^commands\//,
-    mayImport: /^(domain|eventstore|commands)\/|^platform\/(auth|http|problem)\.ts$|^node:/,
+    mayImport:
+      /^(domain|eventstore|commands)\/|^platform\/(auth|http|operators|problem|refused|session-cookie|token-format)\.ts$|^node:/,
   },
   { files: /^commands\//, mayImport: new RegExp(`^${packages(...http)}`) },
   { files: /^commands\/clock\.ts$/, mayImport: /^uuidv7$/ },

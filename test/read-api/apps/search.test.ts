@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, beforeEach, suite, test } from 'node:test';
 import fc from 'fast-check';
 import { wordsOf } from '../../../domain/apps/words.ts';
-import { knownToken } from '../../../platform/auth.ts';
 import { httpServer } from '../../../platform/http.ts';
+import { knownOperators } from '../../../platform/operators.ts';
 import { searchApps, searchReads } from '../../../read-api/apps/search.ts';
 import { archived, ingested, registered, searchTables } from '../../support/search.ts';
 
@@ -174,7 +174,7 @@ suite('search', async () => {
         seen.push(...page.data.map(({ id }) => id));
         cursor = limit === 2 && seen.length > 8 ? null : page.meta.nextCursor;
       }
-      const near = many.map(event => event.data.appId).reverse();
+      const near = many.map(({ data }) => ('appId' in data ? data.appId : '')).reverse();
       const whole = ['far-whole', 'far-word', 'far-tag', ...near];
       assert.deepEqual(seen, limit === 2 ? whole.slice(0, seen.length) : whole);
     }
@@ -193,10 +193,11 @@ suite('search', async () => {
 
   test('over HTTP: needs its scope, checks what is asked, waits to be fresh', async () => {
     await store(registered('todo', { name: 'To do', tags: ['language:node'], at: 1 }));
+    const ann = knownOperators([{ subject: 'ann', token: 't', scopes: ['apps:read'] }]);
     const app = await httpServer({
       logger: undefined,
       version: '0',
-      tokens: [knownToken('t', { subject: 'ann', kind: 'operator', scopes: ['apps:read'] })],
+      credentials: { identify: async ({ bearer = '' }) => ann.identify(bearer) },
     });
     const asked: unknown[] = [];
     const fresh = async (request: { query: unknown }) => {

@@ -8,6 +8,7 @@ import { type ClientOptions, WebSocket } from 'ws';
 import type { Metadata, Recorded } from '../../../domain/events.ts';
 import { everyContext } from '../../../domain/events.ts';
 import { memoryStore } from '../../../eventstore/memory.ts';
+import { anonymous } from '../../../platform/auth.ts';
 import { matches, maySee, parseFilter, prefixesOf } from '../../../read-api/events/filter.ts';
 import { operatorToken, startApi } from '../../support/api.ts';
 import { ingest } from '../../support/play.ts';
@@ -456,11 +457,13 @@ suite('filter', () => {
 
   test('events of a context are for those who may read it, others for administrators', () => {
     const may = (scopes: string[], of: string) =>
-      maySee({ subject: 'x', kind: 'operator', scopes: scopes as never }, { stream: of });
+      maySee({ ...anonymous, scopes }, { stream: of, data: { appId: 'x' } as never });
     assert.equal(may(['apps:read'], 'apps.build-1'), true);
     assert.equal(may(['apps:write', 'stream:read'], 'apps.build-1'), false);
     assert.equal(may(['apps:read'], 'access.operator-1'), false);
-    assert.equal(may(['admin'], 'access.operator-1'), true);
+    assert.equal(may(['admin'], 'access.operator-1'), false);
+    assert.equal(may(['audit:read'], 'access.operator-1'), true);
+    assert.equal(may(['admin'], 'elsewhere.x-1'), true);
     assert.equal(may(['*'], 'anything'), true);
   });
 });

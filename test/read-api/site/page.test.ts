@@ -6,7 +6,11 @@ import { gunzipSync } from 'node:zlib';
 import { httpServer } from '../../../platform/http.ts';
 import { siteReads } from '../../../read-api/site/page.ts';
 
-const app = await httpServer({ logger: undefined, tokens: [], version: '0' });
+const app = await httpServer({
+  logger: undefined,
+  credentials: { identify: async () => undefined },
+  version: '0',
+});
 await app.register(siteReads({ previewOrigins: 'http://*.preview.localhost:4000' }));
 after(() => app.close());
 

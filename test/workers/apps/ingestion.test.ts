@@ -92,7 +92,7 @@ suite('an ingestion', { concurrency: true }, () => {
     const attempt = ['IngestionStarted', 'IngestionAttemptFailed'];
     await ends('away', 'IngestionQueued', ...attempt, ...attempt, 'IngestionStarted', 'IngestionFailed');
     const of = (type: string) =>
-      bench.events.filter(event => event.type === type && event.data.appId === 'away') as never as {
+      bench.events.filter(event => event.type === type && event.stream.endsWith('-away')) as never as {
         data: { at: string; retryAt: string; reason: string; commit: null; attempt: number };
       }[];
     const [first, second] = of('IngestionAttemptFailed');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { checkOneLine } from '../../../domain/apps/one-line.ts';
+import { checkOneLine } from '../../../domain/kernel/one-line.ts';
 
 suite('text in one line', () => {
   for (const text of ['Todo', 'Größe ✓', '日本語', 'a  b', '👩‍🚀', 'עברית', '<b>\'"&']) {
