@@ -1,6 +1,6 @@
 /** One page of a table that is read newest first. A page costs its rows, wherever it lies: its place is found by an index. */
 import type { Knex } from 'knex';
-import { cursorOf, placeOf, querySum, timeValue } from './apps/cursor.ts';
+import { cursorOf, placeOf, querySum, timeValue } from './cursor.ts';
 import { limitOf } from './shapes.ts';
 
 export type PageQuery = { readonly status?: string; readonly cursor?: string; readonly limit?: number };

@@ -3,7 +3,7 @@
  * way along the order that is asked for; what is rare is found by the GIN indexes and sorted. Together they miss nothing.
  */
 import type { Knex } from 'knex';
-import { type Place, timeValue } from './cursor.ts';
+import { type Place, timeValue } from '../cursor.ts';
 
 export const sorts = ['relevance', 'updated', 'name'] as const;
 export type Sort = (typeof sorts)[number];

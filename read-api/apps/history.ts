@@ -2,10 +2,10 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { appIdPattern, ingestionAttemptsMax } from '../../domain/kernel/limits.ts';
+import { cursorOf, numberValue, placeOf, querySum } from '../cursor.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
 import { Count, limitOf, listOf, nullable, Paging, Position, Text, Time } from '../shapes.ts';
-import { cursorOf, numberValue, placeOf, querySum } from './cursor.ts';
 
 const stepsMax = 5_000;
 

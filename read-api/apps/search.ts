@@ -3,7 +3,7 @@ import { type FastifyPluginAsyncTypebox, type TSchema, Type } from '@fastify/typ
 import type { preHandlerAsyncHookHandler } from 'fastify';
 import type { Knex } from 'knex';
 import { clean } from '../../domain/apps/words.ts';
-import { cursorCharsMax, cursorOf, placeOf, querySum } from './cursor.ts';
+import { cursorCharsMax, cursorOf, placeOf, querySum } from '../cursor.ts';
 import { find, orderOf, type Search, type Sort, sorts } from './find.ts';
 import { parseQuery, tiersOf } from './query.ts';
 import { suggest } from './tag.ts';

@@ -1,6 +1,6 @@
 /** The place where a page ended, as an opaque text: it can only be used with the query that it came from. */
 import { createHash } from 'node:crypto';
-import { invalid } from '../../platform/problem.ts';
+import { invalid } from '../platform/problem.ts';
 
 /** `tier` is the weight reached, `value` what the rows are sorted by, `id` tells rows with the same value apart. */
 export type Place = { readonly tier: number; readonly value: string; readonly id: string };
