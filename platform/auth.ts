@@ -33,10 +33,14 @@ export type Credentials = {
   identify(given: Given): Promise<Identity | undefined>;
 };
 
+/** What a route names: a scope, `identified` for whoever is somebody, or, written out, `public` for everybody. */
+export type Needed = Scope | 'identified' | 'public';
+
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** `public` is written out where a route is meant for everybody. */
-    scope?: Scope | 'public';
+    scope?: Needed;
+    /** False where an Idempotency-Key is refused, as the answer is kept nowhere. */
+    isRepeatable?: false;
   }
   interface FastifyRequest {
     identity: Identity;
@@ -53,8 +57,9 @@ export const anonymous: Identity = {
   csrfToken: null,
 };
 
-export function allows(identity: Identity, scope: Scope | 'public'): boolean {
-  return scope === 'public' || grants(identity.scopes, scope);
+export function allows(identity: Identity, needed: Needed): boolean {
+  if (needed === 'public') return true;
+  return needed === 'identified' ? identity.kind !== 'anonymous' : grants(identity.scopes, needed);
 }
 
 /** Whether the identity may have to do with this app at all, whatever its scopes. */
@@ -81,34 +86,34 @@ export function givenBy(headers: IncomingHttpHeaders, ip: string): Given {
 }
 
 /** The identity behind what was given, or a Problem: 401 where there is none, 403 where it lacks the scope. */
-export async function authenticate(
-  credentials: Credentials,
-  given: Given,
-  scope: Scope | 'public',
-): Promise<Identity> {
-  const hasAny = given.bearer !== undefined || given.session !== undefined;
-  const identity = hasAny ? await credentials.identify(given) : undefined;
-  if (identity === undefined && scope !== 'public') {
-    const why =
-      given.bearer !== undefined
-        ? 'Nobody has this token'
-        : given.session !== undefined
-          ? 'This session has ended'
-          : 'This needs a token';
-    throw new Problem(401, 'unauthorized', why, { extra: { scope } });
-  }
-  const known = identity ?? anonymous;
-  if (!allows(known, scope)) {
-    throw new Problem(403, 'forbidden', `This needs the scope ${scope}`, { extra: { scope } });
-  }
-  return known;
+export async function authenticate(credentials: Credentials, given: Given, scope: Scope): Promise<Identity> {
+  const identity = await identityOf(credentials, given);
+  if (identity === undefined) throw unauthorized(given, scope);
+  requireScope(identity, scope);
+  return identity;
 }
 
-/** For what anybody may ask who is somebody, whatever his scopes. Rejects with 401. */
-export function requireSomebody({ identity }: FastifyRequest, reply: FastifyReply): Identity {
-  if (identity.kind !== 'anonymous') return identity;
-  reply.header('www-authenticate', 'Bearer realm="apphub"');
-  throw new Problem(401, 'unauthorized', 'This needs a token, or a session');
+async function identityOf(credentials: Credentials, given: Given): Promise<Identity | undefined> {
+  const hasAny = given.bearer !== undefined || given.session !== undefined;
+  return hasAny ? credentials.identify(given) : undefined;
+}
+
+function requireScope(identity: Identity, scope: Needed): void {
+  if (allows(identity, scope)) return;
+  throw new Problem(403, 'forbidden', `This needs the scope ${scope}`, { extra: { scope } });
+}
+
+/** The answer to somebody who is nobody (RFC 6750 section 3). */
+function nobody(given: Given, reply: FastifyReply, scope: Needed): Problem {
+  const isWrong = given.bearer === undefined ? '' : ', error="invalid_token"';
+  reply.header('www-authenticate', `Bearer realm="apphub"${isWrong}`);
+  return unauthorized(given, scope);
+}
+
+function unauthorized({ bearer, session }: Given, scope: Needed): Problem {
+  const none = session === undefined ? 'This needs a token' : 'This session has ended';
+  const why = bearer === undefined ? none : 'Nobody has this token';
+  return new Problem(401, 'unauthorized', why, { extra: { scope } });
 }
 
 const safeMethods = ['GET', 'HEAD', 'OPTIONS'];
@@ -123,14 +128,10 @@ export function requireScopes(app: FastifyInstance, credentials: Credentials): v
     refuseTokenInAddress(request);
     const scope = request.routeOptions.config.scope ?? (request.is404 ? 'public' : 'admin');
     const given = givenBy(request.headers, request.ip);
-    try {
-      request.identity = await authenticate(credentials, given, scope);
-    } catch (error) {
-      const isWrong = given.bearer === undefined ? '' : ', error="invalid_token"';
-      if (error instanceof Problem && error.status === 401)
-        reply.header('www-authenticate', `Bearer realm="apphub"${isWrong}`);
-      throw error;
-    }
+    const identity = await identityOf(credentials, given);
+    if (identity === undefined && scope !== 'public') throw nobody(given, reply, scope);
+    request.identity = identity ?? anonymous;
+    requireScope(request.identity, scope);
     if (request.identity.kind === 'session' && !safeMethods.includes(request.method)) refuseForgery(request);
   });
   app.addHook('preHandler', async request => {

@@ -83,8 +83,8 @@ function forward(
 }
 
 /**
- * The same request, saying where it came from. What a client says of itself by `X-Forwarded-Proto` and `-Host` counts only when it
- * is a proxy that is trusted.
+ * The same request, saying where it came from. What a client says of itself by `X-Forwarded-Proto` and `-Host` counts only when
+ * it is a proxy that is trusted.
  */
 function forwardedBy(trustedProxies: readonly string[]): (request: IncomingMessage) => IncomingMessage {
   const isTrusted = trusts(trustedProxies);

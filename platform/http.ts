@@ -22,6 +22,7 @@ import { edgeCodes, refusalCodes } from './problem-codes.ts';
 import { isRefusal, type OnRefused, refusedAttempt } from './refused.ts';
 import { type KnownRoutes, knowRoutes } from './routes.ts';
 import { answerBroken } from './server.ts';
+import { sessionCookie } from './session-cookie.ts';
 import { fieldErrorsOf, unusableText, type Violation } from './violation.ts';
 
 const bodyBytesMax = 1 << 20;
@@ -68,8 +69,13 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
         version: options.version,
         description: 'Give it Git repositories, find them, build them, run them.',
       },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer' },
+          session: { type: 'apiKey', in: 'cookie', name: sessionCookie },
+        },
+      },
+      security: [{ token: [] }, { session: [] }],
     },
     transformObject: document =>
       complete('openapiObject' in document ? document.openapiObject : document.swaggerObject),

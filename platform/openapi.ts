@@ -1,8 +1,7 @@
 /** What every operation of the API has in common, written into its description: who may ask, and how no is said. */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import type { Scope } from '../domain/access/scope.ts';
-import { allows, anonymous } from './auth.ts';
+import { allows, anonymous, type Needed } from './auth.ts';
 
 const problemType = 'application/problem+json';
 
@@ -40,9 +39,14 @@ type Operation = {
   parameters?: object[];
   requestBody?: { required?: boolean };
   responses?: Record<string, Response>;
+  'x-apphub-scope'?: string;
 };
 type Document = { components?: { schemas?: object }; paths?: Record<string, Record<string, Operation>> };
-type Known = { readonly scope: Scope | 'public'; readonly body: object | undefined };
+type Known = {
+  readonly scope: Needed;
+  readonly body: object | undefined;
+  readonly isRepeatable: boolean;
+};
 
 /** Call before the first route is registered. Answers the function that completes a document once all of them are. */
 export function describeEdge(app: FastifyInstance): <D extends object>(document: D) => D {
@@ -50,7 +54,9 @@ export function describeEdge(app: FastifyInstance): <D extends object>(document:
   app.addHook('onRoute', ({ url, method, config, schema }) => {
     const body = schema?.body as object | undefined;
     for (const verb of [method].flat()) {
-      known.set(`${verb} ${url.replace(/:(\w+)/g, '{$1}')}`, { scope: config?.scope ?? 'admin', body });
+      const isRepeatable = config?.isRepeatable ?? true;
+      const scope = config?.scope ?? 'admin';
+      known.set(`${verb} ${url.replace(/:(\w+)/g, '{$1}')}`, { scope, body, isRepeatable });
     }
   });
   return document => {
@@ -59,7 +65,7 @@ export function describeEdge(app: FastifyInstance): <D extends object>(document:
       for (const [verb, operation] of Object.entries(verbs)) {
         const route = known.get(`${verb.toUpperCase()} ${path}`);
         operation.operationId = nameOf(verb, path);
-        complete(operation, verb.toUpperCase(), route ?? { scope: 'admin', body: undefined });
+        complete(operation, verb.toUpperCase(), route ?? unknownRoute);
       }
     }
     const schemas = { ...components?.schemas, Problem: problemSchema };
@@ -67,9 +73,13 @@ export function describeEdge(app: FastifyInstance): <D extends object>(document:
   };
 }
 
-function complete(operation: Operation, verb: string, { scope, body }: Known): void {
+const unknownRoute: Known = { scope: 'admin', body: undefined, isRepeatable: true };
+
+function complete(operation: Operation, verb: string, { scope, body, isRepeatable }: Known): void {
   const isPublic = allows(anonymous, scope);
+  operation['x-apphub-scope'] = scope;
   if (isPublic) operation.security = [];
+  else if (scope === 'identified') operation.description = 'Needs a token or a session of any scope.';
   else operation.description = `Needs the scope ${scope}.`;
   const responses: [string, Response][] = Object.entries(operation.responses ?? {}).map(
     ([status, response]) => [
@@ -88,7 +98,8 @@ function complete(operation: Operation, verb: string, { scope, body }: Known): v
     ...Object.fromEntries(responses),
     default: { description: 'Why not', content: problem },
   };
-  if (verb !== 'GET' && !isPublic) operation.parameters = [...(operation.parameters ?? []), idempotencyKey];
+  if (verb !== 'GET' && !isPublic && isRepeatable)
+    operation.parameters = [...(operation.parameters ?? []), idempotencyKey];
   if (operation.requestBody === undefined || body === undefined || !('~optional' in body)) return;
   const isEmpty = 'properties' in body && Object.keys(body.properties as object).length === 0;
   if (isEmpty) delete operation.requestBody;

@@ -1,4 +1,7 @@
 /** Every projection of the platform, in no order that matters: each owns its tables and none reads another's. */
+import { apiKeys } from './access/api-key.ts';
+import { audit } from './access/audit.ts';
+import { sessions } from './access/session.ts';
 import { builds } from './apps/build.ts';
 import { history } from './apps/history.ts';
 import { ingestions } from './apps/ingestion.ts';
@@ -16,4 +19,7 @@ export const projections: readonly Projection[] = [
   history,
   search,
   tags,
+  apiKeys,
+  sessions,
+  audit,
 ];

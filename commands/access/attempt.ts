@@ -1,6 +1,6 @@
 /**
- * Puts refused attempts into the log. A few of one actor within a minute are told one by one; what he tries beyond that is counted
- * and told once at the minute's end, and when there are too many actors the rest is counted together: whoever knocks, and
+ * Puts refused attempts into the log. A few of one actor within a minute are told one by one; what he tries beyond that is
+ * counted and told once at the minute's end, and when there are too many actors the rest is counted together: whoever knocks, and
  * however often, the log grows by a bounded number of events a minute, and the counts stay true.
  */
 import { attempt, type RefusedAttempt } from '../../domain/access/attempt.ts';

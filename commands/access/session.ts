@@ -5,7 +5,6 @@ import { grants } from '../../domain/access/scope.ts';
 import { type SessionEnd, session } from '../../domain/access/session.ts';
 import type { Metadata } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
-import { requireSomebody } from '../../platform/auth.ts';
 import type { Operators } from '../../platform/operators.ts';
 import { Problem } from '../../platform/problem.ts';
 import { hostCookie, sessionCookie, sessionCookieOf } from '../../platform/session-cookie.ts';
@@ -63,7 +62,7 @@ export function sessionCommands(deps: SessionDeps): FastifyPluginAsyncTypebox {
     app.delete(
       '/auth/sessions/:sessionId',
       {
-        config: { scope: 'public' },
+        config: { scope: 'identified' },
         schema: {
           tags: ['access'],
           summary: 'End a session at once: one’s own, or anybody’s with the scope admin',
@@ -73,7 +72,7 @@ export function sessionCommands(deps: SessionDeps): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        const identity = requireSomebody(request, reply);
+        const { identity } = request;
         const { sessionId } = request.params;
         const { metadata, once } = causeOf(request, clock);
         const isOwn = identity.credentialId === sessionId;

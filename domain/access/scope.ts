@@ -31,11 +31,12 @@ export const scopes = Object.keys(scopeMeanings) as readonly Scope[];
 
 export const isScope = (text: string): text is Scope => Object.hasOwn(scopeMeanings, text);
 
-/** Whether it may be written into a credential: a scope, all scopes of a context (`apps:*`), or `*` for everything. */
-export function isGrant(text: string): boolean {
-  if (text === '*' || isScope(text)) return true;
-  return text.endsWith(':*') && scopes.some(scope => scope.startsWith(text.slice(0, -1)));
-}
+const contexts = [...new Set(scopes.filter(scope => scope.includes(':')).map(scope => scope.split(':')[0]))];
+
+/** What may be written into a credential: a scope, all scopes of a context (`apps:*`), or `*` for everything. */
+export const grantable: readonly string[] = ['*', ...contexts.map(context => `${context}:*`), ...scopes];
+
+export const isGrant = (text: string): boolean => grantable.includes(text);
 
 /** Whether these grants hold the scope. What is not a grant, and an empty list, gives nothing. */
 export function grants(granted: readonly string[], scope: Scope): boolean {

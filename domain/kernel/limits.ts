@@ -32,7 +32,6 @@ export const resourceProfiles = {
 } as const;
 export type ResourceProfile = keyof typeof resourceProfiles;
 
-export const scopeCharsMax = 64;
 export const scopesPerKeyMax = 64;
 export const appPattern = '^([a-z][a-z0-9-]{0,62}\\*|[a-z][a-z0-9-]{2,63})$';
 export const appsPerKeyMax = 100;

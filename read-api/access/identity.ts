@@ -1,6 +1,5 @@
 /** GET /auth/identity: who is asking, what he may do, and what a page needs to ask for changes. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
-import { requireSomebody } from '../../platform/auth.ts';
 import { nullable, oneOf, Text, Time } from '../shapes.ts';
 
 const Identity = Type.Object({
@@ -18,15 +17,15 @@ export const identityReads: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/auth/identity',
     {
-      config: { scope: 'public' },
+      config: { scope: 'identified' },
       schema: {
         tags: ['access'],
         summary: 'Who is asking, and what he may do',
         response: { 200: oneOf(Identity) },
       },
     },
-    async (request, reply) => {
-      const { expiresAt, name = null, scopes, apps, ...identity } = requireSomebody(request, reply);
+    async request => {
+      const { expiresAt, name = null, scopes, apps, ...identity } = request.identity;
       const lists = { scopes: [...scopes], apps: apps === null ? null : [...apps] };
       return { data: { ...identity, ...lists, name, expires: expiresAt } };
     },

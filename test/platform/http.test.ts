@@ -207,7 +207,8 @@ suite('the edge of the API', async () => {
       );
     }
     const inUrl = `/apps?access_token=${operatorToken}&token=${operatorToken}&authorization=Bearer%20${operatorToken}`;
-    assertProblem(await api.ask('GET', inUrl, { token: null }), 401, 'unauthorized');
+    assertProblem(await api.ask('GET', inUrl, { token: null }), 400, 'token-in-address');
+    assertProblem(await api.ask('GET', `/apps?token=x`), 400, 'token-in-address');
     const cookie = { cookie: `token=${operatorToken}; authorization=Bearer ${operatorToken}` };
     assertProblem(await api.ask('GET', '/apps', { token: null, headers: cookie }), 401, 'unauthorized');
     assert.equal(
@@ -222,8 +223,13 @@ suite('the edge of the API', async () => {
     assertProblem(await api.ask('GET', '/apps', { token: 'nothing' }), 403, 'forbidden');
     assert.deepEqual((await api.ask('GET', '/auth/identity', { token: 'reader' })).body.data, {
       subject: 'somebody with reader',
+      name: null,
       kind: 'operator',
       scopes: ['apps:read'],
+      apps: null,
+      expires: null,
+      credentialId: null,
+      csrfToken: null,
     });
     for (const place of ['/healthz', '/openapi.json', '/docs']) {
       assert.equal(

@@ -50,8 +50,8 @@ ${edge.join('\n')}
 async function printEvents(): Promise<string> {
   const parts: string[] = [];
   const printed = new Set<string>();
-  for (const file of (await readdir(path.join(root, 'domain/apps'))).sort()) {
-    const source = await readFile(path.join(root, 'domain/apps', file), 'utf8');
+  for (const file of await filesOf('domain/apps', 'domain/access')) {
+    const source = await readFile(path.join(root, file), 'utf8');
     const category = /category: '([^']+)'/.exec(source)?.[1];
     const types = typesOf(source);
     const union = types.find(({ name }) => name.endsWith('Event'));
@@ -66,10 +66,18 @@ async function printEvents(): Promise<string> {
 
 ${note}
 
-An event is stored as JSON with the metadata \`actor\`, \`correlationId\`, \`causationId\` and \`time\`. Its type keeps its
-meaning for ever; old shapes are lifted when they are read (eventstore/upcast.ts). All times are RFC 3339 in UTC.
+An event is stored as JSON with the metadata \`actor\`, \`correlationId\`, \`causationId\` and \`time\`, and where somebody
+asked for it over HTTP, \`request\`: \`ip\`, \`userAgent\` and \`route\`. Its type keeps its meaning for ever; old shapes are
+lifted when they are read (eventstore/upcast.ts). All times are RFC 3339 in UTC.
 
 ${parts.join('\n')}`;
+}
+
+async function filesOf(...folders: readonly string[]): Promise<readonly string[]> {
+  const lists = folders.map(async folder =>
+    (await readdir(path.join(root, folder))).sort().map(file => `${folder}/${file}`),
+  );
+  return (await Promise.all(lists)).flat();
 }
 
 type NamedType = { readonly name: string; readonly text: string };
@@ -90,7 +98,7 @@ function printStream(
   });
   return `## \`${category}-<id>\`
 
-${about.split('\n')[0]} (domain/apps/${file})
+${about.split('\n')[0]} (${file})
 
 | event | meaning | data |
 |---|---|---|

@@ -16,8 +16,12 @@ const rules: readonly Rule[] = [
   {
     files: /^platform\//,
     mayImport: new RegExp(
-      `^${packages(...http, 'ajv', 'ajv-formats', 'pino', 'pg', 'knex', 'ioredis', 'bullmq', 'prom-client', 'ws', 'cookie', 'rate-limiter-flexible')}`,
+      `^${packages(...http, 'ajv', 'ajv-formats', 'pino', 'pg', 'knex', 'ioredis', 'bullmq', 'prom-client', 'ws')}`,
     ),
+  },
+  {
+    files: /^platform\//,
+    mayImport: new RegExp(`^${packages('cookie', 'openid-client', 'rate-limiter-flexible')}`),
   },
   {
     files: /^commands\//,

@@ -4,6 +4,7 @@ import { after, suite, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describeApi } from '../../../cli/openapi.ts';
+import { isScope } from '../../../domain/access/scope.ts';
 import { renderApi } from '../../../read-api/site/render-api.ts';
 import { type Body, startApi } from '../../support/api.ts';
 
@@ -24,8 +25,10 @@ suite('the API described', async () => {
     assert.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8');
     assert.equal(document.openapi, '3.1.0');
     assert.deepEqual(Object.keys(document.info).sort(), ['description', 'title', 'version']);
-    assert.deepEqual(document.components.securitySchemes, { token: { type: 'http', scheme: 'bearer' } });
-    assert.deepEqual(document.security, [{ token: [] }]);
+    const { token, session } = document.components.securitySchemes;
+    assert.deepEqual(token, { type: 'http', scheme: 'bearer' });
+    assert.deepEqual(session, { type: 'apiKey', in: 'cookie', name: '__Host-apphub-session' });
+    assert.deepEqual(document.security, [{ token: [] }, { session: [] }]);
     const alone = (await describeApi('0.0.0')) as Body;
     assert.deepEqual(Object.keys(alone.paths).sort(), Object.keys(document.paths).sort());
     assert.deepEqual(JSON.parse(JSON.stringify(alone.paths)), document.paths);
@@ -47,9 +50,15 @@ suite('the API described', async () => {
       assert.match(operation.operationId, /^[a-z]+[A-Za-z0-9]*$/);
       const isPublic =
         ['/healthz', '/readyz', '/pictures/{sha256}'].includes(path) ||
-        (path.startsWith('/webhooks') && verb === 'post');
+        (path.startsWith('/webhooks') && verb === 'post') ||
+        (path === '/auth/sessions' && verb === 'post');
       if (isPublic) assert.deepEqual(operation.security, []);
-      else assert.match(operation.description, /^Needs the scope (?:apps|stream):[a-z]+\.$/);
+      else if (operation['x-apphub-scope'] === 'identified')
+        assert.match(operation.description, /any scope\.$/);
+      else {
+        assert.equal(operation.description, `Needs the scope ${operation['x-apphub-scope']}.`);
+        assert.ok(isScope(operation['x-apphub-scope']));
+      }
       const { default: no, ...yes } = operation.responses;
       assert.deepEqual(no.content, {
         'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
@@ -68,7 +77,9 @@ suite('the API described', async () => {
         named,
       );
       for (const one of inPath) assert.equal(one.required, true);
-      const isWrite = verb !== 'get' && !isPublic;
+      // The answer to these is kept nowhere, so it cannot be given twice.
+      const isShownOnce = verb === 'post' && path.startsWith('/auth/api-keys');
+      const isWrite = verb !== 'get' && !isPublic && !isShownOnce;
       assert.equal(
         parameters.some(one => one.name === 'Idempotency-Key'),
         isWrite,

@@ -1,0 +1,143 @@
+/**
+ * Who did what, and who was refused: a row for each event that somebody asked for over HTTP, and for each refusal. What the
+ * platform does by itself is not in here.
+ */
+import type { ApiKeyEvent } from '../../domain/access/api-key.ts';
+import type { AttemptEvent } from '../../domain/access/attempt.ts';
+import type { SessionEvent } from '../../domain/access/session.ts';
+import type { BuildEvent } from '../../domain/apps/build.ts';
+import type { LaunchEvent } from '../../domain/apps/launch.ts';
+import type { EventOf, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
+import { type Op, type Projection, put } from '../projection.ts';
+
+const table = 'access_audit';
+
+type AppEvent = Exclude<EventOf<EventType>, ApiKeyEvent | SessionEvent | AttemptEvent>;
+
+const ofApp = (event: Recorded<AppEvent>) => asked(event, `apps/${event.data.appId}`, event.data.appId);
+const ofBuild = (event: Recorded<BuildEvent>) =>
+  asked(event, `builds/${event.data.buildId}`, event.data.appId);
+const ofLaunch = (event: Recorded<LaunchEvent>) =>
+  asked(event, `launches/${event.data.launchId}`, event.data.appId);
+const ofKey = (event: Recorded<ApiKeyEvent>) => asked(event, `api-keys/${event.data.keyId}`, null);
+const ofSession = (event: Recorded<SessionEvent>) => asked(event, `sessions/${event.data.sessionId}`, null);
+
+function asked(event: Recorded, target: string, appId: string | null): readonly Op[] {
+  const { actor, correlationId, time, request } = event.metadata;
+  if (request === undefined) return [];
+  return [
+    put(table, {
+      position: event.position.toString(),
+      at: time,
+      since: time,
+      actor,
+      action: event.type,
+      target,
+      app_id: appId,
+      outcome: 'succeeded',
+      status: null,
+      route: request.route,
+      ip: request.ip,
+      user_agent: request.userAgent,
+      correlation_id: correlationId,
+      count: 1,
+    }),
+  ];
+}
+
+function refused({ data, position }: Recorded<AttemptEvent>): readonly Op[] {
+  const { actor, outcome, status, target, ip, count, since, at } = data;
+  const route = `${data.method} ${data.route}`;
+  return [
+    put(table, {
+      position: position.toString(),
+      at,
+      since,
+      actor,
+      action: route,
+      target,
+      app_id: target?.startsWith('apps/') === true ? target.slice('apps/'.length) : null,
+      outcome,
+      status,
+      route,
+      ip,
+      user_agent: data.userAgent,
+      correlation_id: data.correlationId,
+      count,
+    }),
+  ];
+}
+
+/** A new type of event is added here, or the compiler says so. */
+const on: {
+  readonly [T in EventType]: (event: Recorded<Extract<PlatformEvent, { type: T }>>) => readonly Op[];
+} = {
+  RepositoryRegistered: ofApp,
+  RepositoryChanged: ofApp,
+  RepositoryTagged: ofApp,
+  RepositoryUntagged: ofApp,
+  RepositoryReleased: ofApp,
+  RepositoryArchived: ofApp,
+  IngestionQueued: ofApp,
+  IngestionDeferred: ofApp,
+  IngestionStarted: ofApp,
+  IngestionAttemptFailed: ofApp,
+  IngestionFailed: ofApp,
+  IngestionSucceeded: ofApp,
+  IngestionCancelled: ofApp,
+  BuildRequested: ofBuild,
+  BuildStarted: ofBuild,
+  BuildSucceeded: ofBuild,
+  BuildFailed: ofBuild,
+  BuildCancelled: ofBuild,
+  LaunchRequested: ofLaunch,
+  LaunchStarting: ofLaunch,
+  LaunchRunning: ofLaunch,
+  LaunchStopping: ofLaunch,
+  LaunchStopped: ofLaunch,
+  LaunchExpired: ofLaunch,
+  LaunchFailed: ofLaunch,
+  ApiKeyCreated: ofKey,
+  ApiKeyRotated: ofKey,
+  ApiKeyRevoked: ofKey,
+  SessionOpened: ofSession,
+  SessionEnded: ofSession,
+  AttemptsRefused: refused,
+};
+
+/**
+ * Newest first is by time, then position. Each filter has an index that ends with that order, so a page costs its rows; the
+ * operator class lets the same index find beginnings (`team-%`), whatever the collation of the database.
+ */
+const filters = ['actor', 'action', 'target', 'outcome', 'app_id'];
+
+export const audit: Projection = {
+  name: table,
+  version: 1,
+  tables: { [table]: ['position'] },
+  createTables: schema =>
+    filters.reduce(
+      (made, column) => made.raw(`create index on ${table} (${column} text_pattern_ops, at, position)`),
+      schema
+        .createTable(table, t => {
+          t.bigInteger('position').primary();
+          t.timestamp('at').notNullable();
+          t.timestamp('since').notNullable();
+          t.text('actor').notNullable();
+          t.text('action').notNullable();
+          t.text('target');
+          /** The app it has to do with, for those who may see nothing of others. */
+          t.text('app_id');
+          t.text('outcome').notNullable();
+          t.integer('status');
+          t.text('route').notNullable();
+          t.text('ip').notNullable();
+          t.text('user_agent').notNullable();
+          t.text('correlation_id').notNullable();
+          t.integer('count').notNullable();
+          t.index(['at', 'position']);
+        })
+        .raw(`create index on ${table} (at, position) where outcome <> 'succeeded'`),
+    ),
+  on,
+};
