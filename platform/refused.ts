@@ -23,7 +23,7 @@ export function refusedAttempt(request: FastifyRequest, { code, status }: Proble
     status,
     method: request.method,
     route: route ?? '(no route)',
-    target: route?.includes(':') === true ? pathOf(request.url) : null,
+    target: targetOf(route, request.params),
     correlationId: request.id,
   };
 }
@@ -51,7 +51,21 @@ export const userAgentOf = (headers: IncomingMessage['headers']): string =>
     .slice(0, userAgentCharsMax)
     .toWellFormed();
 
-const pathOf = (url: string): string =>
-  clean(url.split('?', 1)[0] ?? '')
-    .slice(0, targetCharsMax)
-    .toWellFormed();
+const nounOf: Readonly<Record<string, string>> = {
+  appId: 'apps',
+  buildId: 'builds',
+  launchId: 'launches',
+  keyId: 'api-keys',
+  sessionId: 'sessions',
+};
+
+/** What the first parameter of the address names, in the words of the record: `apps/shop` for `/apps/:appId/tags/:key`. */
+function targetOf(route: string | undefined, params: unknown): string | null {
+  const [, noun = '', name = ''] = /([^/]+)\/:(\w+)/.exec(route ?? '') ?? [];
+  const value = (params as Readonly<Record<string, unknown>> | null)?.[name];
+  return typeof value === 'string' ? cut(`${nounOf[name] ?? noun}/${value}`) : null;
+}
+
+const pathOf = (url: string): string => cut(url.split('?', 1)[0] ?? '');
+
+const cut = (text: string): string => clean(text).slice(0, targetCharsMax).toWellFormed();

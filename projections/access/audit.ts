@@ -134,7 +134,7 @@ export const audit: Projection = {
           t.text('ip').notNullable();
           t.text('user_agent').notNullable();
           t.text('correlation_id').notNullable();
-          t.integer('count').notNullable();
+          t.bigInteger('count').notNullable();
           t.index(['at', 'position']);
         })
         .raw(`create index on ${table} (at, position) where outcome <> 'succeeded'`),

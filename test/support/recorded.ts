@@ -1,5 +1,5 @@
 /** Events as the log would give them to a projection, without a log. */
-import type { EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
+import type { EventType, PlatformEvent, Recorded, RequestOrigin } from '../../domain/events.ts';
 
 export const recordedAt = '2026-01-02T03:04:05.000Z';
 
@@ -15,6 +15,12 @@ export function recorded(event: PlatformEvent, position: bigint): Recorded {
     metadata: { actor: 'operator:ann', correlationId: 'r1', causationId: 'q1', time: recordedAt },
   } as Recorded;
 }
+
+/** The same, as somebody asked for it over HTTP. */
+export const asked = (event: Recorded, request: RequestOrigin): Recorded => ({
+  ...event,
+  metadata: { ...event.metadata, request },
+});
 
 function streamOf({ data }: PlatformEvent): string {
   if ('keyId' in data) return `access.api-key-${data.keyId}`;
