@@ -1,6 +1,7 @@
 /** One page of a table that is read newest first. A page costs its rows, wherever it lies: its place is found by an index. */
 import type { Knex } from 'knex';
 import { cursorOf, placeOf, querySum, timeValue } from './cursor.ts';
+import { type Reach, within } from './reach.ts';
 import { limitOf } from './shapes.ts';
 
 export type PageQuery = { readonly status?: string; readonly cursor?: string; readonly limit?: number };
@@ -9,7 +10,7 @@ export type PageRow = { readonly requested_at: string } & Readonly<Record<string
 /** Rows of the app, or of all apps; `id` is the column that tells rows of the same time apart. */
 export async function newestFirst<Row extends PageRow>(
   sql: Knex,
-  of: { table: string; id: string; appId?: string | undefined },
+  of: { table: string; id: string; appId?: string | undefined; apps: Reach },
   query: PageQuery,
 ): Promise<{ rows: Row[]; nextCursor: string | null }> {
   const limit = limitOf(query);
@@ -22,6 +23,10 @@ export async function newestFirst<Row extends PageRow>(
     ])
     .limit(limit + 1);
   if (of.appId !== undefined) found.where({ app_id: of.appId });
+  if (of.apps !== null) {
+    const { where, bind } = within(of.apps);
+    found.whereRaw(where, bind as never);
+  }
   if (query.status !== undefined) found.where({ status: query.status });
   if (place !== undefined) {
     found.whereRaw('(requested_at, ??) < (?::timestamptz, ?)', [of.id, place.value, place.id]);

@@ -5,6 +5,7 @@ import { type IngestionEvent, ingestion } from '../../domain/apps/ingestion.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { type Identity, requireApp } from '../../platform/auth.ts';
 import type { Clock } from '../clock.ts';
 import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, type Cause, causeOf, NoBody } from '../request.ts';
@@ -68,6 +69,7 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
         },
       },
       async (http, reply) => {
+        await requireBuild(store, http.params.buildId, http.identity);
         const spec = () => specOfFinished(store, http.params.buildId);
         const { buildId, position } = await request(spec, 'retry', causeOf(http, clock));
         return accepted(reply, buildId, position, `/builds/${buildId}`);
@@ -88,6 +90,7 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
       },
       async (http, reply) => {
         const { buildId } = http.params;
+        await requireBuild(store, buildId, http.identity);
         const { metadata, once } = causeOf(http, clock);
         const command = { type: 'CancelBuild', data: { buildId, at: metadata.time } } as const;
         const { position } = await execute(store, build, buildId, command, metadata, { once });
@@ -95,6 +98,13 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
       },
     );
   };
+}
+
+/** Rejects with 403 where the build is of an app that the asker may not reach. */
+async function requireBuild(store: EventStore, buildId: string, identity: Identity): Promise<void> {
+  if (identity.apps === null) return;
+  const appId = (await stateOf(store, build, buildId))?.state.spec?.appId;
+  if (appId !== undefined) requireApp(identity, appId);
 }
 
 /** What an ended build was to build, of an app that is still there. */

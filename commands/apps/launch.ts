@@ -5,6 +5,7 @@ import { type EnvVariable, launch } from '../../domain/apps/launch.ts';
 import * as limits from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { type Identity, requireApp } from '../../platform/auth.ts';
 import { invalid } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { execute, outcomeBefore, stateOf } from '../execute.ts';
@@ -99,6 +100,7 @@ export function launchCommands(deps: { store: EventStore; clock: Clock }): Fasti
       },
       async (request, reply) => {
         const { launchId } = request.params;
+        await requireLaunch(store, launchId, request.identity);
         const { metadata, once } = causeOf(request, clock);
         const data = { launchId, reason: 'stopped', at: metadata.time } as const;
         const { position } = await execute(store, launch, launchId, { type: 'StopLaunch', data }, metadata, {
@@ -108,6 +110,13 @@ export function launchCommands(deps: { store: EventStore; clock: Clock }): Fasti
       },
     );
   };
+}
+
+/** Rejects with 403 where the launch is of an app that the asker may not reach. */
+async function requireLaunch(store: EventStore, launchId: string, identity: Identity): Promise<void> {
+  if (identity.apps === null) return;
+  const appId = (await stateOf(store, launch, launchId))?.state.appId;
+  if (appId != null) requireApp(identity, appId);
 }
 
 function refuseTwice(env: readonly EnvVariable[]): void {

@@ -9,6 +9,7 @@ import * as limits from '../../domain/kernel/limits.ts';
 import { checkOneLine } from '../../domain/kernel/one-line.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { requireApp } from '../../platform/auth.ts';
 import { type FieldError, invalid, Problem } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { execute, stateOf } from '../execute.ts';
@@ -68,6 +69,7 @@ export function repositoryCommands(deps: RepositoryDeps): FastifyPluginAsyncType
       },
       async (request, reply) => {
         const { id: appId, tags = [], ...given } = request.body;
+        requireApp(request.identity, appId);
         refuseUnusable({ ...given, tags }, deps);
         const { metadata, once } = causeOf(request, clock);
         const { name, repoUrl } = given;

@@ -3,6 +3,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
+import { type Identity, requireApp } from '../../platform/auth.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
@@ -76,8 +77,12 @@ export type BuildDeps = { sql: Knex; fresh: Freshness; logs: LogStore };
 export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
   const { sql, fresh } = deps;
 
-  const page = async (query: PageQuery, appId?: string) => {
-    const { rows, nextCursor } = await newestFirst<BuildRow>(sql, { table, id: 'build_id', appId }, query);
+  const page = async (query: PageQuery, { apps }: Identity, appId?: string) => {
+    const { rows, nextCursor } = await newestFirst<BuildRow>(
+      sql,
+      { table, id: 'build_id', appId, apps },
+      query,
+    );
     if (rows.length === 0 && appId !== undefined) await refuseUnknownApp(sql, appId);
     const noDocker = await whyNoDocker(sql);
     return { data: rows.map(row => buildOf(row, noDocker)), meta: { nextCursor } };
@@ -89,7 +94,7 @@ export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
     app.get(
       '/builds',
       { config, schema: { tags, summary: 'All builds, newest first', querystring: Query, response } },
-      request => page(request.query),
+      request => page(request.query, request.identity),
     );
     app.get(
       '/apps/:appId/builds',
@@ -103,7 +108,7 @@ export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
           response,
         },
       },
-      request => page(request.query, request.params.appId),
+      request => page(request.query, request.identity, request.params.appId),
     );
     app.get(
       '/builds/:buildId',
@@ -118,7 +123,10 @@ export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
         },
       },
       async request => ({
-        data: buildOf(await presentBuild(sql, request.params.buildId), await whyNoDocker(sql)),
+        data: buildOf(
+          await presentBuild(sql, request.params.buildId, request.identity),
+          await whyNoDocker(sql),
+        ),
       }),
     );
   };
@@ -149,7 +157,7 @@ export function buildLogReads({ sql, fresh, logs }: BuildDeps): FastifyPluginAsy
       async (request, reply) => {
         const { buildId } = request.params;
         const { offset = 0, follow = false, download = false } = request.query;
-        await presentBuild(sql, buildId);
+        await presentBuild(sql, buildId, request.identity);
         reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store');
         if (download) reply.header('content-disposition', `attachment; filename="build-${buildId}.log"`);
         if (follow || download) {
@@ -168,9 +176,11 @@ export function buildLogReads({ sql, fresh, logs }: BuildDeps): FastifyPluginAsy
   };
 }
 
-async function presentBuild(sql: Knex, buildId: string): Promise<BuildRow> {
+/** Rejects with 404 where there is none, and with 403 where the asker may not reach its app. */
+async function presentBuild(sql: Knex, buildId: string, identity: Identity): Promise<BuildRow> {
   const row = await sql(table).where({ build_id: buildId }).first();
   if (row === undefined) throw new Refusal('not-found', { buildId });
+  requireApp(identity, row.app_id);
   return row;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Knex } from 'knex';
 import { type Place, timeValue } from '../cursor.ts';
+import { type Reach, within } from '../reach.ts';
 
 export const sorts = ['relevance', 'updated', 'name'] as const;
 export type Sort = (typeof sorts)[number];
@@ -15,6 +16,8 @@ export type Search = {
   readonly statuses: readonly string[];
   readonly owner: string | undefined;
   readonly sort: Sort;
+  /** What the asker may reach. */
+  readonly apps: Reach;
 };
 
 export type Found = { readonly id: string; readonly value: string; readonly tier: number };
@@ -48,7 +51,8 @@ const orders = {
 export const orderOf = (sort: Sort) => (sort === 'name' ? orders.name : orders.updated);
 
 /** Whether an app belongs to the search, words aside. Archived ones only where they are asked for. */
-function filterOf({ tags, statuses, owner }: Search): Filter {
+function filterOf({ tags, statuses, owner, apps }: Search): Filter {
+  const reach = within(apps);
   const live = statuses.filter(status => status !== 'archived');
   const parts: string[] = [];
   if (live.length === statuses.length) parts.push('not archived');
@@ -58,7 +62,8 @@ function filterOf({ tags, statuses, owner }: Search): Filter {
   }
   if (tags.length > 0) parts.push('tags @> cast(:tags as text[])');
   if (owner !== undefined) parts.push('owner = :owner');
-  return { where: parts.join(' and ') || 'true', bind: { live, tags, owner: owner ?? null } };
+  if (apps !== null) parts.push(reach.where);
+  return { where: parts.join(' and ') || 'true', bind: { live, tags, owner: owner ?? null, ...reach.bind } };
 }
 
 /** A run of tiers of one search, all of it or what comes after a place in its first tier. */

@@ -4,6 +4,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
+import { type Identity, requireApp } from '../../platform/auth.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import { Problem } from '../../platform/problem.ts';
 import { After, type Freshness } from '../fresh.ts';
@@ -62,8 +63,12 @@ const LaunchParams = Type.Object({ launchId: Type.String({ format: 'uuid' }) });
 export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
   const { sql, fresh, previewUrl } = deps;
 
-  const page = async (query: PageQuery, appId?: string) => {
-    const { rows, nextCursor } = await newestFirst<LaunchRow>(sql, { table, id: 'launch_id', appId }, query);
+  const page = async (query: PageQuery, { apps }: Identity, appId?: string) => {
+    const { rows, nextCursor } = await newestFirst<LaunchRow>(
+      sql,
+      { table, id: 'launch_id', appId, apps },
+      query,
+    );
     if (rows.length === 0 && appId !== undefined) await refuseUnknownApp(sql, appId);
     const noDocker = await whyNoDocker(sql);
     return { data: rows.map(row => launchOf(row, previewUrl, noDocker)), meta: { nextCursor } };
@@ -75,7 +80,7 @@ export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
     app.get(
       '/launches',
       { config, schema: { tags, summary: 'All launches, newest first', querystring: Query, response } },
-      request => page(request.query),
+      request => page(request.query, request.identity),
     );
     app.get(
       '/apps/:appId/launches',
@@ -89,7 +94,7 @@ export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
           response,
         },
       },
-      request => page(request.query, request.params.appId),
+      request => page(request.query, request.identity, request.params.appId),
     );
     app.get(
       '/launches/:launchId',
@@ -104,7 +109,11 @@ export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
         },
       },
       async request => ({
-        data: launchOf(await presentLaunch(sql, request.params.launchId), previewUrl, await whyNoDocker(sql)),
+        data: launchOf(
+          await presentLaunch(sql, request.params.launchId, request.identity),
+          previewUrl,
+          await whyNoDocker(sql),
+        ),
       }),
     );
   };
@@ -134,7 +143,7 @@ export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps):
       async (request, reply) => {
         const { launchId } = request.params;
         const { tail, follow = false } = request.query;
-        const { status } = await presentLaunch(sql, launchId);
+        const { status } = await presentLaunch(sql, launchId, request.identity);
         reply.type('text/plain; charset=utf-8');
         if ((await logs.read(launchId, 0, 1)) !== undefined) {
           const kept = tail === undefined ? whole(logs, launchId, 0) : lastLines(logs, launchId, tail);
@@ -151,9 +160,11 @@ export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps):
   };
 }
 
-async function presentLaunch(sql: Knex, launchId: string): Promise<LaunchRow> {
+/** Rejects with 404 where there is none, and with 403 where the asker may not reach its app. */
+async function presentLaunch(sql: Knex, launchId: string, identity: Identity): Promise<LaunchRow> {
   const row = await sql(table).where({ launch_id: launchId }).first();
   if (row === undefined) throw new Refusal('not-found', { launchId });
+  requireApp(identity, row.app_id);
   return row;
 }
 

@@ -4,6 +4,7 @@ import type { preHandlerAsyncHookHandler } from 'fastify';
 import type { Knex } from 'knex';
 import { clean } from '../../domain/apps/words.ts';
 import { cursorCharsMax, cursorOf, placeOf, querySum } from '../cursor.ts';
+import type { Reach } from '../reach.ts';
 import { find, orderOf, type Search, type Sort, sorts } from './find.ts';
 import { parseQuery, tiersOf } from './query.ts';
 import { suggest } from './tag.ts';
@@ -75,13 +76,21 @@ type Question = {
 export async function searchApps<App extends { readonly id: string }>(
   { sql, loadApps }: Pick<SearchDeps<App>, 'sql' | 'loadApps'>,
   asked: Question,
+  reach: Reach = null,
 ) {
   const query = parseQuery(asked.q ?? '', asked.tags);
   const sort = (asked.sort ?? (query.words.length > 0 ? 'relevance' : 'updated')) as Sort;
   const wanted = (asked.status ?? []).flatMap(list => list.split(',')).filter(status => status !== '');
   const known = wanted.filter(status => (statuses as readonly string[]).includes(status));
   const owner = asked.owner === undefined || asked.owner === '' ? undefined : clean(asked.owner);
-  const search: Search = { tiers: tiersOf(query.words), tags: query.tags, statuses: known, owner, sort };
+  const search: Search = {
+    tiers: tiersOf(query.words),
+    tags: query.tags,
+    statuses: known,
+    owner,
+    sort,
+    apps: reach,
+  };
   const sum = querySum(search);
   const place = asked.cursor ? placeOf(asked.cursor, sum, orderOf(sort).pattern) : undefined;
   // Text without a letter or a digit, and a status that does not exist, match nothing.
@@ -117,7 +126,7 @@ export function searchReads<App extends { readonly id: string }>(
         },
       },
       // The schema of an app is given from outside, so the compiler cannot see that they fit.
-      request => searchApps(deps, request.query) as never,
+      request => searchApps(deps, request.query, request.identity.apps) as never,
     );
     app.get(
       '/suggest',
@@ -135,7 +144,9 @@ export function searchReads<App extends { readonly id: string }>(
           response: { 200: Suggestions },
         },
       },
-      async request => ({ data: [...(await suggest(deps.sql, request.query.q, request.query.limit))] }),
+      async ({ query: { q, limit }, identity }) => ({
+        data: [...(await suggest(deps.sql, q, limit, identity.apps))],
+      }),
     );
   };
 }

@@ -2,6 +2,7 @@
 import type { Knex } from 'knex';
 import type { SourcedTag, TagSource } from '../../domain/apps/tag.ts';
 import { fold } from '../../domain/apps/words.ts';
+import { type Reach, within } from '../reach.ts';
 
 export type Suggestion = {
   readonly type: 'key' | 'pair';
@@ -15,6 +16,7 @@ export type Suggestion = {
 /** How many rows of an index are looked at on each way to a suggestion, however many tags there are. */
 const lookedAtMax = 400;
 const wordCharsMax = 200;
+const withinMax = 2_000;
 
 /** The tags of each of these apps, by key and value; what people said wins over what was found. */
 export async function tagsOf(
@@ -47,13 +49,20 @@ function wordAtCaret(text: string): string {
  * Keys and pairs that begin with the last word of `text`, or pairs whose value does; most used first. Looked for among the most
  * used tags and among the first in the alphabet that fit, a bounded number of each.
  */
-export async function suggest(sql: Knex, text: string, limit: number): Promise<readonly Suggestion[]> {
+export async function suggest(
+  sql: Knex,
+  text: string,
+  limit: number,
+  apps: Reach = null,
+): Promise<readonly Suggestion[]> {
   const word = wordAtCaret(text);
   const colon = word.indexOf(':');
   const [rows, keys] =
-    colon < 0
-      ? await Promise.all([pairsFor(sql, word, limit), keysFor(sql, word, limit)])
-      : [await valuesFor(sql, word.slice(0, colon), word.slice(colon + 1), limit), []];
+    apps !== null
+      ? [await pairsWithin(sql, word, limit, apps), []]
+      : colon < 0
+        ? await Promise.all([pairsFor(sql, word, limit), keysFor(sql, word, limit)])
+        : [await valuesFor(sql, word.slice(0, colon), word.slice(colon + 1), limit), []];
   const pairs = rows.map(({ folded, count }): Suggestion => {
     const at = folded.indexOf(':');
     const value = /\s|,/u.test(folded) ? `${folded.slice(0, at)}:"${folded.slice(at + 1)}"` : folded;
@@ -100,6 +109,20 @@ async function pairsFor(sql: Knex, prefix: string, limit: number): Promise<reado
         where starts_with(folded, :prefix) or starts_with(value, :prefix))) found
      group by folded order by 2 desc, 1 limit :limit`,
     { prefix, after: after(prefix), most: lookedAtMax, limit },
+  );
+  return rows;
+}
+
+/** For a credential that is good for some apps only: the tags of these, counted over the newest of them. */
+async function pairsWithin(sql: Knex, word: string, limit: number, apps: Reach): Promise<readonly Counted[]> {
+  const { where, bind } = within(apps);
+  const { rows } = await sql.raw(
+    `select folded, count(*)::int as count from (
+       select unnest(tags) as folded from (
+         select tags from apps_search where not archived and ${where} order by updated_at desc limit :most) near) found
+     where starts_with(folded, :word) or starts_with(substr(folded, strpos(folded, ':') + 1), :word)
+     group by folded order by 2 desc, 1 limit :limit`,
+    { ...bind, word, limit, most: withinMax },
   );
   return rows;
 }

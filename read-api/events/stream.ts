@@ -24,7 +24,7 @@ const incomingBytesMax = 1_024;
 const farewellMsMax = 1_000;
 
 /** RFC 6455 7.4.1, and one of the range for private use. */
-const closeCode = { goingAway: 1001, internal: 1011, tryAgainLater: 1013 } as const;
+const closeCode = { goingAway: 1001, policy: 1008, internal: 1011, tryAgainLater: 1013 } as const;
 
 export type StreamDeps = {
   readonly store: EventStore;
@@ -142,13 +142,18 @@ async function serve(client: WebSocket, { identity, filter, from }: Wanted, deps
     if (!isAlive) return client.terminate();
     isAlive = false;
     client.ping();
-    send(client, { kind: 'heartbeat', position: position.toString(), at: new Date().toISOString() });
+    const at = new Date().toISOString();
+    if (hasExpired(identity, at)) return client.close(closeCode.policy, credentialEnded);
+    send(client, { kind: 'heartbeat', position: position.toString(), at });
   }, deps.heartbeatMs ?? heartbeatMs);
   try {
     const prefixes = prefixesOf(filter);
-    const subscription = { from, streamPrefixes: prefixes, signal: left.signal };
+    const streamPrefixes = [...prefixes, ...ownStream(identity)];
+    const subscription = { from, streamPrefixes, signal: left.signal };
     for await (const batch of prefixes.length === 0 ? [] : deps.store.subscribe(subscription)) {
       for (const event of batch.events) {
+        if (hasEnded(identity, event) || hasExpired(identity, new Date().toISOString()))
+          return client.close(closeCode.policy, credentialEnded);
         if (!matches(filter, event) || !maySee(identity, event)) continue;
         if (!(await canTake(client, deps.drainMsMax ?? drainMsMax))) {
           return client.close(closeCode.tryAgainLater, `resume after ${position}`);
@@ -166,6 +171,21 @@ async function serve(client: WebSocket, { identity, filter, from }: Wanted, deps
     clearInterval(beat);
   }
 }
+
+const credentialEnded = 'the credential has ended';
+
+/** Where the end of the client's own key or session is told, whatever else it follows. */
+function ownStream({ kind, credentialId }: Identity): readonly string[] {
+  return credentialId === null ? [] : [`access.${kind}-${credentialId}`];
+}
+
+/** What a key or a session may see ends with it, at the very event. */
+function hasEnded(identity: Identity, { type, stream }: Recorded): boolean {
+  const isEnd = type === 'ApiKeyRevoked' || type === 'SessionEnded';
+  return isEnd && ownStream(identity).includes(stream);
+}
+
+const hasExpired = ({ expiresAt }: Identity, at: string) => expiresAt !== null && expiresAt <= at;
 
 /** Waits for a slow client for a while; false when it has not caught up by then. */
 async function canTake(client: WebSocket, waitMsMax: number): Promise<boolean> {
