@@ -26,6 +26,9 @@ export async function describeApi(version: string): Promise<object> {
     webhookSecret: '',
     signInOperators: knownOperators([]),
     sessionTimes: { idleSeconds: 0, absoluteSeconds: 0 },
+    tokenSignIn: true,
+    oidc: undefined,
+    onRefused: () => undefined,
   });
   await registerReads(app, {
     sql,
@@ -42,6 +45,7 @@ export async function describeApi(version: string): Promise<object> {
     containerLogs: async function* () {},
     pingRedis: undefined,
     previewOrigins: '',
+    signIn: { oidc: null, token: true },
   });
   await app.ready();
   const description = app.swagger();

@@ -42,6 +42,8 @@ const answersMsMax = 4_000;
 export type Secrets = {
   readonly operatorToken: string;
   readonly webhookSecret: string;
+  /** Seals what a browser keeps for us while its user signs in. */
+  readonly sessionSecret: string;
   /** Names this installation's containers on an engine that others may share. */
   readonly instance: string;
   readonly isNew: boolean;
@@ -57,6 +59,7 @@ export function keepSecrets(config: Config): Secrets {
     operatorToken: token.secret,
     isNew: token.isNew,
     webhookSecret: webhook.secret,
+    sessionSecret: keepSecret(file('session-secret')).secret,
     instance: instance.secret,
   };
 }
@@ -163,10 +166,12 @@ type Doors = {
 /** One HTTP server for whatever of commands, reads and page is in this process. */
 async function openDoors(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<string> {
   const { rooms, secrets, log, host } = options;
-  const access = await openAccess(options, { ...shared, log, firstToken: secrets.operatorToken });
-  closings.push(() => access.close());
   const isApart = rooms.length === 1;
   const port = options.port === 0 ? await freePort(host) : options.port;
+  const { operatorToken: firstToken, sessionSecret } = secrets;
+  const publicUrl = options.publicUrl ?? `http://localhost:${port}`;
+  const access = await openAccess(options, { ...shared, log, firstToken, sessionSecret, publicUrl });
+  closings.push(() => access.close());
   // The door of rooms that are apart is a process on this machine.
   const trustedProxies = isApart ? ['127.0.0.0/8', '::1', ...options.trustedProxies] : options.trustedProxies;
   const doors: Doors = {};
@@ -262,8 +267,8 @@ async function openApi(
   serverFactory: (serve: Serve) => Server,
 ): Promise<FastifyInstance> {
   const { rooms, version, log, databaseUrl = '', redisUrl, previewDomain, secrets } = options;
-  const { trustedProxies } = options;
-  const app = await httpServer({ logger: log, ...access, trustedProxies, version, serverFactory });
+  const { trustedProxies, corsOrigins } = options;
+  const app = await httpServer({ logger: log, ...access, trustedProxies, corsOrigins, version, serverFactory });
   await registerMetrics(app);
   if (rooms.includes('commands')) {
     await registerCommands(app, {
@@ -271,7 +276,7 @@ async function openApi(
       clock: systemClock,
       allowLocalRepositories: options.allowLocalRepositories,
       webhookSecret: secrets.webhookSecret,
-      signInOperators: access.signInOperators,
+      ...access,
       sessionTimes: options.sessionTimes,
     });
   }
@@ -288,6 +293,10 @@ async function openApi(
       previewUrl: launchId => `http://${launchId}.${previewDomain}:${previewPort}/`,
       containerLogs: (launchId, request) => shared.docker.containerLogs(launchId, request),
       pingRedis: redisUrl === undefined ? undefined : () => pingRedis(redisUrl),
+      signIn: {
+        oidc: access.oidc === undefined ? null : { name: access.oidc.provider.name },
+        token: access.tokenSignIn,
+      },
       previewOrigins: `http://*.${previewDomain}:${previewPort}`,
       describe: () => description,
     });
@@ -298,7 +307,7 @@ async function openApi(
 async function openStream(
   { log, trustedProxies }: Pick<RoomsOptions, 'log' | 'trustedProxies'>,
   shared: Shared,
-  { credentials, onRefused }: Access,
+  { credentials, onRefused, limiter }: Access,
   closings: Closing[],
 ) {
   const { sql, store } = shared;
@@ -309,7 +318,7 @@ async function openStream(
     return row?.position == null ? null : BigInt(row.position);
   };
   const ipOf = clientAddress(trustedProxies);
-  const stream = eventStream({ store, credentials, onRefused, ipOf, reached, log });
+  const stream = eventStream({ store, credentials, onRefused, limiter, ipOf, reached, log });
   closings.push(() => stream.close());
   return stream;
 }

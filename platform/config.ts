@@ -1,6 +1,9 @@
 /** Every setting of the platform, read once from the environment and checked; what is not set has a default that works. */
 import { isIP } from 'node:net';
 import path from 'node:path';
+import type { PersonPolicy } from '../domain/access/person.ts';
+import { isGrant } from '../domain/access/scope.ts';
+import { appPattern } from '../domain/kernel/limits.ts';
 import { parseOperators } from './operators.ts';
 
 export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
@@ -33,6 +36,13 @@ export type Config = {
   /** Whether tokens of the installation are good for programs; without them only API keys and sessions are. */
   readonly legacyTokens: boolean;
   readonly sessionTimes: { readonly idleSeconds: number; readonly absoluteSeconds: number };
+  /** Where people reach AppHub, as an origin; undefined: at this machine's own port. */
+  readonly publicUrl: string | undefined;
+  /** The provider that people sign in at; undefined: there is none. */
+  readonly oidc: OidcConfig | undefined;
+  /** Requests a minute: of somebody who is known, of an address that is not, and with credentials that are nobody's. */
+  readonly rateLimits: { readonly identified: number; readonly anonymous: number; readonly refused: number };
+  readonly corsOrigins: readonly string[];
   /** Addresses or networks of proxies whose word on where a request came from is taken. */
   readonly trustedProxies: readonly string[];
   readonly webhookSecret: string | undefined;
@@ -41,6 +51,17 @@ export type Config = {
   readonly buildsAtOnce: number;
   readonly s3: S3Config | undefined;
   readonly logLevel: string;
+};
+
+export type OidcConfig = {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Undefined for a public client, which shows by PKCE alone that it is the one who asked. */
+  readonly clientSecret: string | undefined;
+  /** What is asked of the provider, parted by spaces. */
+  readonly scopes: string;
+  readonly groupsClaim: string;
+  readonly policy: PersonPolicy;
 };
 
 type S3Config = {
@@ -86,6 +107,14 @@ export function readConfig(env: Env): Config {
       idleSeconds: integer(env, 'APPHUB_SESSION_IDLE_SECONDS', 8 * 3_600, 60, 30 * 86_400),
       absoluteSeconds: integer(env, 'APPHUB_SESSION_SECONDS', 7 * 86_400, 60, 90 * 86_400),
     },
+    publicUrl: origin(env, 'APPHUB_PUBLIC_URL'),
+    oidc: oidc(env),
+    rateLimits: {
+      identified: integer(env, 'APPHUB_REQUESTS_PER_MINUTE', 12_000, 1, 10_000_000),
+      anonymous: integer(env, 'APPHUB_ANONYMOUS_REQUESTS_PER_MINUTE', 3_000, 1, 10_000_000),
+      refused: integer(env, 'APPHUB_REFUSALS_PER_MINUTE', 60, 1, 10_000_000),
+    },
+    corsOrigins: origins(env, 'APPHUB_CORS_ORIGINS'),
     trustedProxies: networks(env, 'APPHUB_TRUSTED_PROXIES'),
     webhookSecret: secret(env, 'APPHUB_WEBHOOK_SECRET'),
     syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
@@ -150,6 +179,93 @@ function operators(env: Env): string | undefined {
     );
   }
   return given;
+}
+
+/** Scheme, name and port: there is no path, because the page and its cookies are at the root. */
+function origin(env: Env, name: string): string | undefined {
+  const given = text(env, name);
+  if (given === undefined) return undefined;
+  const parsed = URL.parse(given);
+  const isOrigin = parsed !== null && parsed.href === `${parsed.origin}/`;
+  if (isOrigin && ['http:', 'https:'].includes(parsed.protocol)) return parsed.origin;
+  throw new ConfigError(`${name} must be an address without a path, such as https://apphub.example.org`);
+}
+
+/** Sign-in at a provider, where an issuer is named. */
+function oidc(env: Env): OidcConfig | undefined {
+  const issuer = text(env, 'APPHUB_OIDC_ISSUER');
+  if (issuer === undefined) return undefined;
+  const clientId = text(env, 'APPHUB_OIDC_CLIENT_ID');
+  const groupScopes = lists(env, 'APPHUB_OIDC_GROUP_SCOPES', isGrant);
+  if (clientId === undefined || groupScopes === undefined) {
+    throw new ConfigError('APPHUB_OIDC_ISSUER also needs APPHUB_OIDC_CLIENT_ID and APPHUB_OIDC_GROUP_SCOPES');
+  }
+  const scopes = text(env, 'APPHUB_OIDC_SCOPES') ?? 'openid email profile';
+  if (!scopes.split(/\s+/).includes('openid')) {
+    throw new ConfigError(`APPHUB_OIDC_SCOPES is "${scopes}"; it must hold openid`);
+  }
+  const isApp = (pattern: string) => new RegExp(appPattern).test(pattern);
+  return {
+    issuer: issuerOf(issuer),
+    clientId,
+    clientSecret: text(env, 'APPHUB_OIDC_CLIENT_SECRET'),
+    scopes,
+    groupsClaim: text(env, 'APPHUB_OIDC_GROUPS_CLAIM') ?? 'groups',
+    policy: {
+      allowedDomains: domains(env, 'APPHUB_OIDC_ALLOWED_DOMAINS'),
+      groupScopes,
+      groupApps: lists(env, 'APPHUB_OIDC_GROUP_APPS', isApp) ?? {},
+    },
+  };
+}
+
+/** Without TLS nobody knows whose keys they are that vouch for people, except on this very machine. */
+function issuerOf(given: string): string {
+  const parsed = URL.parse(given);
+  const isHere = parsed?.protocol === 'http:' && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(parsed.hostname);
+  if (parsed?.protocol === 'https:' || isHere) return given;
+  throw new ConfigError('APPHUB_OIDC_ISSUER must be an https:// address; http:// is for this machine only');
+}
+
+function domains(env: Env, name: string): readonly string[] {
+  const list = (text(env, name) ?? '').toLowerCase().split(',');
+  const given = list.map(part => part.trim()).filter(part => part !== '');
+  const wrong = given.find(part => !/^[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)+$/u.test(part));
+  if (wrong === undefined) return given;
+  throw new ConfigError(`${name}: "${wrong}" is no domain such as example.org`);
+}
+
+/** A JSON object of lists of text, each of which has to be fine. */
+function lists(
+  env: Env,
+  name: string,
+  isFine: (one: string) => boolean,
+): Readonly<Record<string, readonly string[]>> | undefined {
+  const given = text(env, name);
+  if (given === undefined) return undefined;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(given);
+  } catch {
+    parsed = undefined;
+  }
+  const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+  if (!isObject) throw new ConfigError(`${name} must be JSON such as {"group": ["apps:read"]}`);
+  for (const [group, list] of Object.entries(parsed as object)) {
+    if (!Array.isArray(list)) throw new ConfigError(`${name}: "${group}" must have a list`);
+    const wrong = list.find(one => typeof one !== 'string' || !isFine(one));
+    if (wrong !== undefined)
+      throw new ConfigError(`${name}: "${group}" has ${JSON.stringify(wrong)}, which is none`);
+  }
+  return parsed as Readonly<Record<string, readonly string[]>>;
+}
+
+function origins(env: Env, name: string): readonly string[] {
+  const list = (text(env, name) ?? '').split(',').map(part => part.trim());
+  const given = list.filter(part => part !== '');
+  const wrong = given.find(part => !/^https?:\/\//.test(part) || URL.parse(part)?.origin !== part);
+  if (wrong === undefined) return given;
+  throw new ConfigError(`${name}: "${wrong}" is no origin such as https://console.example`);
 }
 
 function networks(env: Env, name: string): readonly string[] {

@@ -64,6 +64,11 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     title: 'Signing in needs HTTPS, or the page of this very machine',
     advice: 'Put a proxy with a certificate before AppHub and name it in APPHUB_TRUSTED_PROXIES.',
   },
+  'token-sign-in-off': {
+    status: 403,
+    title: 'People sign in at the provider here, not by token',
+    advice: 'Go to /auth/login. APPHUB_LEGACY_TOKENS=on lets tokens of the installation in again.',
+  },
   csrf: {
     status: 403,
     title: 'A change was asked for by cookie, but not by a page of this platform',
@@ -96,6 +101,11 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     status: 415,
     title: 'The body is of a type that is not understood',
     advice: 'Send JSON with `Content-Type: application/json`.',
+  },
+  'rate-limited': {
+    status: 429,
+    title: 'This was asked too often',
+    advice: 'Go on after the seconds of `Retry-After`; the field `RateLimit` says how many are left.',
   },
   'upgrade-required': {
     status: 426,

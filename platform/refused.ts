@@ -12,10 +12,13 @@ const targetCharsMax = 256;
 export type OnRefused = (attempt: RefusedAttempt) => void;
 
 /** Whether it was refused for who asked or how often, not for what was asked. */
-export const isRefusal = ({ status, code }: Problem): boolean =>
+export const isRefusal = ({ status, code }: Pick<Problem, 'status' | 'code'>): boolean =>
   [401, 403, 429].includes(status) || code === 'token-in-address';
 
-export function refusedAttempt(request: FastifyRequest, { code, status }: Problem): RefusedAttempt {
+export function refusedAttempt(
+  request: FastifyRequest,
+  { code, status }: Pick<Problem, 'status' | 'code'>,
+): RefusedAttempt {
   const route = request.routeOptions.url;
   return {
     ...asker(request.headers, request.ip, request.identity),

@@ -7,6 +7,7 @@ import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
 import { identityReads } from './access/identity.ts';
+import { type SignInOptions, signInOptionReads } from './access/sign-in-options.ts';
 import { buildLogReads, buildReads } from './apps/build.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchLogReads, launchReads } from './apps/launch.ts';
@@ -29,6 +30,7 @@ export type ReadDeps = {
   readonly pingRedis: (() => Promise<void>) | undefined;
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
   readonly previewOrigins: string;
+  readonly signIn: SignInOptions;
   /** The OpenAPI document of everything that is served; by default of the routes of this server. */
   readonly describe?: () => object;
 };
@@ -52,6 +54,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(pictureReads(deps));
   await app.register(healthReads(deps));
   await app.register(identityReads);
+  await app.register(signInOptionReads(deps));
   await app.register(streamDescription);
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));
   await app.register(siteReads(deps));

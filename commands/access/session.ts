@@ -7,8 +7,8 @@ import type { Metadata } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import type { Operators } from '../../platform/operators.ts';
 import { Problem } from '../../platform/problem.ts';
-import { hostCookie, sessionCookie, sessionCookieOf } from '../../platform/session-cookie.ts';
-import { makeSessionToken, readSessionToken } from '../../platform/token-format.ts';
+import { hostCookie, sessionCookie } from '../../platform/session-cookie.ts';
+import { makeSessionToken } from '../../platform/token-format.ts';
 import type { Clock } from '../clock.ts';
 import { execute } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
@@ -19,6 +19,8 @@ export type SessionDeps = {
   readonly clock: Clock;
   /** Whose tokens may open sessions. */
   readonly signInOperators: Operators;
+  /** False where people sign in at the provider only. */
+  readonly tokenSignIn: boolean;
   readonly sessionTimes: SessionTimes;
 };
 
@@ -26,7 +28,7 @@ const tokenCharsMax = 512;
 const urlOf = (sessionId: string) => `/auth/sessions/${sessionId}`;
 
 export function sessionCommands(deps: SessionDeps): FastifyPluginAsyncTypebox {
-  const { store, clock, signInOperators } = deps;
+  const { store, clock, signInOperators, tokenSignIn } = deps;
   return async app => {
     app.post(
       '/auth/sessions',
@@ -44,6 +46,8 @@ export function sessionCommands(deps: SessionDeps): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         refuseForeignPage(request);
+        if (!tokenSignIn)
+          throw new Problem(403, 'token-sign-in-off', 'People sign in at the provider here, not by token');
         const identity = signInOperators.identify(request.body.token);
         if (identity === undefined) throw new Problem(401, 'unauthorized', 'Nobody has this token');
         const { sessionId, position } = await openSession(deps, request, reply, {
@@ -98,6 +102,10 @@ export type SignedIn = {
   readonly providerSessionId: string | null;
   /** The end of what was signed in with, which no session outlives. */
   readonly endsBefore: string | null;
+  /** The id that the session is to have; it is refused when there is such a session. By default a new one. */
+  readonly sessionId?: string;
+  /** The session of this browser that this one takes the place of, where the request cannot show it by its cookie. */
+  readonly before?: string | null;
 };
 
 /**
@@ -108,18 +116,17 @@ export async function openSession(
   { store, clock, sessionTimes }: SessionDeps,
   request: FastifyRequest,
   reply: FastifyReply,
-  { endsBefore, ...who }: SignedIn,
+  { endsBefore, sessionId = clock.newId(), before = null, ...who }: SignedIn,
 ): Promise<{ sessionId: string; position: bigint | null }> {
   refuseUnprotected(request);
   const metadata: Metadata = { ...causeOf(request, clock).metadata, actor: who.subject };
-  await endBefore(store, request, metadata);
-  const sessionId = clock.newId();
   const { token, sha256 } = makeSessionToken(sessionId);
   const { idleSeconds, absoluteSeconds } = sessionTimes;
   const latest = new Date(Date.parse(metadata.time) + absoluteSeconds * 1_000).toISOString();
   const expiresAt = endsBefore !== null && endsBefore < latest ? endsBefore : latest;
   const data = { ...who, sessionId, at: metadata.time, sha256, expiresAt, idleSeconds };
   const { position } = await execute(store, session, sessionId, { type: 'OpenSession', data }, metadata);
+  await endBefore(store, before ?? shownBy(request), metadata);
   reply.header(
     'set-cookie',
     hostCookie(sessionCookie, token, { maxAgeSeconds: absoluteSeconds, sameSite: 'strict' }),
@@ -127,14 +134,13 @@ export async function openSession(
   return { sessionId, position };
 }
 
-/** The session this browser had is over, if it can show that it had it. */
-async function endBefore(store: EventStore, request: FastifyRequest, metadata: Metadata): Promise<void> {
-  const { identity, headers } = request;
-  const cookie = sessionCookieOf(headers);
-  const before = cookie === undefined ? undefined : readSessionToken(cookie);
-  if (before === undefined || identity.kind !== 'session' || identity.credentialId !== before.sessionId)
-    return;
-  const { sessionId } = before;
+/** The session that the browser can show it has. */
+const shownBy = ({ identity }: FastifyRequest): string | null =>
+  identity.kind === 'session' ? identity.credentialId : null;
+
+/** The session this browser had is over. */
+async function endBefore(store: EventStore, sessionId: string | null, metadata: Metadata): Promise<void> {
+  if (sessionId === null) return;
   const data = { sessionId, at: metadata.time, by: null, reason: 'signed-in-again' } as const;
   await execute(store, session, sessionId, { type: 'EndSession', data }, metadata);
 }

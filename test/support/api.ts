@@ -16,6 +16,7 @@ import { registerCommands } from '../../commands/index.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { clientAddress } from '../../platform/client-address.ts';
+import type { OidcConfig } from '../../platform/config.ts';
 import { openCredentials } from '../../platform/credentials.ts';
 import { httpServer } from '../../platform/http.ts';
 import { openLastSeen } from '../../platform/last-seen.ts';
@@ -23,8 +24,11 @@ import { listenTo } from '../../platform/listen.ts';
 import { type LogStore, openLogStore } from '../../platform/log-store.ts';
 import { registerMetrics } from '../../platform/metrics.ts';
 import { type Objects, openFolderObjects } from '../../platform/objects.ts';
+import { openOidc } from '../../platform/oidc.ts';
 import { knownOperators, type Operator, type Operators } from '../../platform/operators.ts';
+import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
 import type { OnRefused } from '../../platform/refused.ts';
+import { openSeal } from '../../platform/sealed.ts';
 import { openServer } from '../../platform/server.ts';
 import { projections } from '../../projections/index.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
@@ -51,7 +55,13 @@ export type ApiOptions = {
   /** Whether refused attempts are recorded in the log. */
   readonly records?: boolean;
   readonly trustedProxies?: readonly string[];
+  readonly corsOrigins?: readonly string[];
+  readonly rateLimits?: RateLimits;
+  readonly redisUrl?: string;
   readonly sessionTimes?: Partial<SessionTimes>;
+  /** The provider people sign in at, once it is known where they reach the server. */
+  readonly oidc?: OidcConfig;
+  readonly tokenSignIn?: boolean;
   /** Whether the tables follow the log from the start. */
   readonly projects?: boolean;
   readonly stream?: Partial<StreamDeps>;
@@ -95,13 +105,21 @@ export async function startApi(options: ApiOptions = {}) {
   const attempts = openAttempts({ store, clock, log });
   const onRefused: OnRefused = options.records === true ? attempts.note : () => undefined;
   const trustedProxies = options.trustedProxies ?? [];
+  const { rateLimits, redisUrl } = options;
+  const limiter = rateLimits && openRateLimiter(rateLimits, { redisUrl, log });
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = openServer((request, response) => handler(request, response));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
   const app = await httpServer({
     logger: undefined,
     credentials,
     onRefused,
     trustedProxies,
+    ...(limiter === undefined ? {} : { limiter }),
+    corsOrigins: options.corsOrigins ?? [],
     version: '0.0.0',
     serverFactory: serve => {
       handler = serve;
@@ -123,6 +141,13 @@ export async function startApi(options: ApiOptions = {}) {
     allowLocalRepositories: options.allowLocalRepositories ?? false,
     webhookSecret,
     signInOperators: operators,
+    tokenSignIn: options.tokenSignIn ?? true,
+    oidc: options.oidc && {
+      provider: openOidc(options.oidc, { publicUrl: url, log }),
+      policy: options.oidc.policy,
+      seal: openSeal('a secret of the tests', 'login'),
+    },
+    onRefused,
     sessionTimes: { idleSeconds: 3_600, absoluteSeconds: 86_400, ...options.sessionTimes },
   });
   await registerReads(app, {
@@ -135,6 +160,8 @@ export async function startApi(options: ApiOptions = {}) {
     containerLogs: async function* () {},
     pingRedis: undefined,
     previewOrigins: 'http://*.preview.localhost',
+    signIn: { oidc: null, token: true },
+    now: clock.now,
     ...options.reads,
   });
   const ipOf = clientAddress(trustedProxies);
@@ -149,10 +176,6 @@ export async function startApi(options: ApiOptions = {}) {
   });
   server.on('upgrade', (request, socket, head) => stream.handleUpgrade(request, socket, head));
   await app.ready();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}`;
   let last = 0n;
 
   const ask = async <T = Body>(method: string, place: string, asked: Asked = {}): Promise<Answer<T>> => {
@@ -215,6 +238,7 @@ export async function startApi(options: ApiOptions = {}) {
     /** Refused attempts that were noted are in the log, or a warning is. */
     attempts,
     async close() {
+      limiter?.close();
       await attempts.close();
       await stream.close();
       server.close();

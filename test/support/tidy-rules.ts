@@ -23,10 +23,11 @@ const rules: readonly Rule[] = [
     files: /^platform\//,
     mayImport: new RegExp(`^${packages('cookie', 'openid-client', 'rate-limiter-flexible')}`),
   },
+  { files: /^platform\/oidc\.ts$/, mayImport: new RegExp(`^${packages('openid-client', 'jose')}`) },
   {
     files: /^commands\//,
     mayImport:
-      /^(domain|eventstore|commands)\/|^platform\/(auth|http|operators|problem|refused|session-cookie|token-format)\.ts$|^node:/,
+      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|problem|refused|sealed|session-cookie|token-format)\.ts$|^node:/,
   },
   { files: /^commands\//, mayImport: new RegExp(`^${packages(...http)}`) },
   { files: /^commands\/clock\.ts$/, mayImport: /^uuidv7$/ },
