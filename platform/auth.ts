@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { grants, isAmong, type Scope } from '../domain/access/scope.ts';
 import { Problem } from './problem.ts';
+import { countedAs, networkOf, type RateLimiter } from './rate-limit.ts';
 import { sessionCookieOf } from './session-cookie.ts';
 
 export type Identity = {
@@ -93,9 +94,10 @@ export async function authenticate(credentials: Credentials, given: Given, scope
   return identity;
 }
 
+const hasAny = ({ bearer, session }: Given) => bearer !== undefined || session !== undefined;
+
 async function identityOf(credentials: Credentials, given: Given): Promise<Identity | undefined> {
-  const hasAny = given.bearer !== undefined || given.session !== undefined;
-  return hasAny ? credentials.identify(given) : undefined;
+  return hasAny(given) ? credentials.identify(given) : undefined;
 }
 
 function requireScope(identity: Identity, scope: Needed): void {
@@ -119,7 +121,7 @@ function unauthorized({ bearer, session }: Given, scope: Needed): Problem {
 const safeMethods = ['GET', 'HEAD', 'OPTIONS'];
 const tokenParameters = ['access_token', 'api_key', 'token'];
 
-export function requireScopes(app: FastifyInstance, credentials: Credentials): void {
+export function requireScopes(app: FastifyInstance, credentials: Credentials, limiter?: RateLimiter): void {
   app.decorateRequest('identity');
   app.addHook('onRoute', route => {
     if (route.config?.scope === undefined) throw new Error(`${route.method} ${route.url} names no scope`);
@@ -128,9 +130,12 @@ export function requireScopes(app: FastifyInstance, credentials: Credentials): v
     refuseTokenInAddress(request);
     const scope = request.routeOptions.config.scope ?? (request.is404 ? 'public' : 'admin');
     const given = givenBy(request.headers, request.ip);
-    const identity = await identityOf(credentials, given);
-    if (identity === undefined && scope !== 'public') throw nobody(given, reply, scope);
+    const isForAll = scope === 'public' && safeMethods.includes(request.method);
+    // What is for everybody is not worth a look at who it is: a page is made of many files.
+    const identity = isForAll ? undefined : await identityOf(credentials, given);
     request.identity = identity ?? anonymous;
+    if (limiter !== undefined) await limit(limiter, request, reply, !isForAll && hasAny(given));
+    if (identity === undefined && scope !== 'public') throw nobody(given, reply, scope);
     requireScope(request.identity, scope);
     if (request.identity.kind === 'session' && !safeMethods.includes(request.method)) refuseForgery(request);
   });
@@ -138,6 +143,20 @@ export function requireScopes(app: FastifyInstance, credentials: Credentials): v
     const { appId } = (request.params ?? {}) as { appId?: unknown };
     if (typeof appId === 'string') requireApp(request.identity, appId);
   });
+}
+
+/** Counts the request (draft-ietf-httpapi-ratelimit-headers), and a credential that is nobody's once more. */
+async function limit(
+  limiter: RateLimiter,
+  { identity, ip }: FastifyRequest,
+  reply: FastifyReply,
+  isGiven: boolean,
+): Promise<void> {
+  if (isGiven && identity.kind === 'anonymous') await limiter.count('refused', networkOf(ip));
+  const { kind, key } = countedAs(identity, ip);
+  const { limit: most, remaining, resetSeconds } = await limiter.count(kind, key);
+  reply.header('ratelimit-policy', `"${kind}";q=${most};w=60`);
+  reply.header('ratelimit', `"${kind}";r=${remaining};t=${resetSeconds}`);
 }
 
 /** An address is kept in histories and logs (RFC 6750 section 5.3), so a token in one has already been lost. */

@@ -15,10 +15,12 @@ import { Refusal } from '../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../eventstore/store.ts';
 import { type Credentials, requireScopes } from './auth.ts';
 import { trusts } from './client-address.ts';
+import { allowOrigins } from './cors.ts';
 import { describeEdge } from './openapi.ts';
 import { isDatabaseAway } from './postgres.ts';
 import { invalid, Problem } from './problem.ts';
 import { edgeCodes, refusalCodes } from './problem-codes.ts';
+import type { RateLimiter } from './rate-limit.ts';
 import { isRefusal, type OnRefused, refusedAttempt } from './refused.ts';
 import { type KnownRoutes, knowRoutes } from './routes.ts';
 import { answerBroken } from './server.ts';
@@ -35,6 +37,10 @@ export type HttpOptions = {
   readonly onRefused?: OnRefused;
   /** Addresses of the proxies whose `X-Forwarded-*` fields are believed; by default nobody's. */
   readonly trustedProxies?: readonly string[];
+  /** By default everybody may ask as often as he likes. */
+  readonly limiter?: RateLimiter;
+  /** Origins of other pages that may read answers, such as `https://console.example`. */
+  readonly corsOrigins?: readonly string[];
   readonly version: string;
   readonly serverFactory?: FastifyServerFactory;
 };
@@ -60,7 +66,8 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
   understandOnlyJson(app);
   guardAnswers(app);
   answerProblems(app, answer, knowRoutes(app));
-  requireScopes(app, options.credentials);
+  allowOrigins(app, options.corsOrigins ?? []);
+  requireScopes(app, options.credentials, options.limiter);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -108,7 +115,7 @@ function understandOnlyJson(app: FastifyInstance): void {
 
 /**
  * What an answer may do in a browser that is made to show it: nothing. A route that shows something says so itself.
- * There is no Access-Control-Allow-Origin anywhere: pages of other origins cannot read an answer.
+ * Pages of other origins cannot read an answer, unless they are named (cors.ts).
  */
 const guards = {
   'x-content-type-options': 'nosniff',
@@ -151,6 +158,7 @@ const problemAnswers =
 function sendProblem(problem: Problem, error: unknown, request: FastifyRequest, reply: FastifyReply) {
   if (problem.status >= 500) request.log.error({ err: error, url: request.url }, problem.message);
   if (problem.status === 503) reply.header('retry-after', '1');
+  if (problem.status === 429) reply.header('retry-after', String(problem.extra.retryAfter ?? 1));
   return reply
     .code(problem.status)
     .type('application/problem+json')

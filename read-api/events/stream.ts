@@ -10,6 +10,7 @@ import type { Recorded } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { authenticate, type Credentials, givenBy, type Identity } from '../../platform/auth.ts';
 import { invalid, Problem } from '../../platform/problem.ts';
+import { countedAs, networkOf, type RateLimiter } from '../../platform/rate-limit.ts';
 import { isRefusal, type OnRefused, refusedUpgrade } from '../../platform/refused.ts';
 import { refuse } from '../../platform/server.ts';
 import { type EventFilter, matches, maySee, parseFilter, prefixesOf } from './filter.ts';
@@ -30,6 +31,7 @@ export type StreamDeps = {
   readonly store: EventStore;
   readonly credentials: Credentials;
   readonly onRefused?: OnRefused;
+  readonly limiter?: RateLimiter;
   /** The address a request came from, by the same rules as those of the routes. */
   readonly ipOf?: (request: IncomingMessage) => string;
   /** Where a client begins that says nothing: what the tables hold, so that a page which has just read them misses nothing. */
@@ -94,8 +96,15 @@ const ipOf = (request: IncomingMessage, deps: StreamDeps) =>
 
 async function readRequest(request: IncomingMessage, deps: StreamDeps): Promise<Wanted> {
   refuseForeignPage(request);
-  const given = givenBy(request.headers, ipOf(request, deps));
-  const identity = await authenticate(deps.credentials, given, 'stream:read');
+  const ip = ipOf(request, deps);
+  const identity = await authenticate(deps.credentials, givenBy(request.headers, ip), 'stream:read').catch(
+    async error => {
+      await deps.limiter?.count('refused', networkOf(ip));
+      throw error;
+    },
+  );
+  const { kind, key } = countedAs(identity, ip);
+  await deps.limiter?.count(kind, key);
   const query = new URL(request.url ?? '/', 'http://stream').searchParams;
   const filter = parseFilter(query);
   const asked = query.get('from');

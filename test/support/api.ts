@@ -169,6 +169,7 @@ export async function startApi(options: ApiOptions = {}) {
     store,
     credentials,
     onRefused,
+    ...(limiter === undefined ? {} : { limiter }),
     ipOf,
     reached: fresh.reached,
     log,
