@@ -139,7 +139,8 @@ export function requireScopes(app: FastifyInstance, credentials: Credentials, li
     requireScope(request.identity, scope);
     if (request.identity.kind === 'session' && !safeMethods.includes(request.method)) refuseForgery(request);
   });
-  app.addHook('preHandler', async request => {
+  // Before what was sent is looked at, which is nobody's business who may not.
+  app.addHook('preValidation', async request => {
     const { appId } = (request.params ?? {}) as { appId?: unknown };
     if (typeof appId === 'string') requireApp(request.identity, appId);
   });

@@ -151,7 +151,8 @@ const problemAnswers =
   (onRefused: OnRefused | undefined): Answer =>
   (error, request, reply) => {
     const problem = problemOf(error);
-    if (onRefused !== undefined && isRefusal(problem)) onRefused(refusedAttempt(request, problem));
+    if (onRefused !== undefined && isRefusal(problem, request.routeOptions.url))
+      onRefused(refusedAttempt(request, problem));
     return sendProblem(problem, error, request, reply);
   };
 
