@@ -27,6 +27,7 @@ export async function describeApi(version: string): Promise<object> {
     signInOperators: knownOperators([]),
     sessionTimes: { idleSeconds: 0, absoluteSeconds: 0 },
     tokenSignIn: true,
+    credentials: nobody,
     oidc: undefined,
     onRefused: () => undefined,
   });

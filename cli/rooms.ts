@@ -268,7 +268,14 @@ async function openApi(
 ): Promise<FastifyInstance> {
   const { rooms, version, log, databaseUrl = '', redisUrl, previewDomain, secrets } = options;
   const { trustedProxies, corsOrigins } = options;
-  const app = await httpServer({ logger: log, ...access, trustedProxies, corsOrigins, version, serverFactory });
+  const app = await httpServer({
+    logger: log,
+    ...access,
+    trustedProxies,
+    corsOrigins,
+    version,
+    serverFactory,
+  });
   await registerMetrics(app);
   if (rooms.includes('commands')) {
     await registerCommands(app, {

@@ -115,13 +115,17 @@ async function discover({ issuer, clientId, clientSecret }: OidcConfig): Promise
 
 class NotDiscovered extends Error {}
 
-/** By HTTP Basic, as every provider has to take it (RFC 6749 2.3.1), unless it says that it does not. */
+/**
+ * By HTTP Basic, as every provider has to take it (RFC 6749 2.3.1), unless it says that it does not. Only what has to be is
+ * percent-encoded: some providers forget to decode, and most secrets have a hyphen.
+ */
 function secretAuth(secret: string): client.ClientAuth {
-  const basic = client.ClientSecretBasic(secret);
   const post = client.ClientSecretPost(secret);
-  return (server, ...rest) => {
+  return (server, metadata, body, headers) => {
     const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
-    return methods.includes('client_secret_basic') ? basic(server, ...rest) : post(server, ...rest);
+    if (!methods.includes('client_secret_basic')) return post(server, metadata, body, headers);
+    const pair = [metadata.client_id, secret].map(encodeURIComponent).join(':');
+    headers.set('authorization', `Basic ${Buffer.from(pair).toString('base64')}`);
   };
 }
 

@@ -104,7 +104,7 @@ export type SignedIn = {
   readonly endsBefore: string | null;
   /** The id that the session is to have; it is refused when there is such a session. By default a new one. */
   readonly sessionId?: string;
-  /** The session of this browser that this one takes the place of, where the request cannot show it by its cookie. */
+  /** The session of this browser that this one takes the place of; by default that of who asks. */
   readonly before?: string | null;
 };
 

@@ -12,6 +12,7 @@ import {
 } from '../../domain/access/person.ts';
 import { session } from '../../domain/access/session.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
+import { type Credentials, givenBy } from '../../platform/auth.ts';
 import { type Expected, type Oidc, SignInFailed } from '../../platform/oidc.ts';
 import { invalid, Problem } from '../../platform/problem.ts';
 import { type OnRefused, refusedAttempt } from '../../platform/refused.ts';
@@ -24,6 +25,7 @@ import { isProtected, openSession, type SessionDeps } from './session.ts';
 export type SignInDeps = SessionDeps & {
   /** Undefined where people do not sign in at a provider. */
   readonly oidc: { readonly provider: Oidc; readonly policy: PersonPolicy; readonly seal: Seal } | undefined;
+  readonly credentials: Credentials;
   readonly onRefused: OnRefused;
 };
 type Configured = SignInDeps & { readonly oidc: NonNullable<SignInDeps['oidc']> };
@@ -133,14 +135,13 @@ async function begin(
   redirectTo: string,
 ): Promise<FastifyReply> {
   const { clock, oidc } = deps;
-  const { identity } = request;
   try {
     const { url, ...expected } = await oidc.provider.begin();
     const login: Login = {
       ...expected,
       redirectTo,
       sessionId: clock.newId(),
-      before: identity.kind === 'session' ? identity.credentialId : null,
+      before: await sessionOf(deps, request),
       until: new Date(Date.parse(clock.now()) + loginSeconds * 1_000).toISOString(),
     };
     const sealed = oidc.seal.seal(login);
@@ -168,7 +169,7 @@ async function finish(deps: Configured, request: FastifyRequest, reply: FastifyR
   }
   const person = admit(claims, policy);
   if (typeof person === 'string') return refuse(deps, request, reply, person, `oidc:${claims.sub}`);
-  const { sessionId, before, redirectTo } = login;
+  const { sessionId, redirectTo } = login;
   try {
     await openSession(deps, request, reply, {
       subject: person.subject,
@@ -179,7 +180,7 @@ async function finish(deps: Configured, request: FastifyRequest, reply: FastifyR
       providerSessionId: claims.sid,
       endsBefore: null,
       sessionId,
-      before,
+      before: login.before ?? (await sessionOf(deps, request)),
     });
   } catch (error) {
     const isRepeated = error instanceof Refusal && error.code === 'already-exists';
@@ -187,6 +188,16 @@ async function finish(deps: Configured, request: FastifyRequest, reply: FastifyR
     throw error;
   }
   return reply.redirect(redirectTo, 303);
+}
+
+/** The session that the browser has by now: for what is public nobody has looked yet. */
+async function sessionOf(
+  { credentials }: Configured,
+  { headers, ip }: FastifyRequest,
+): Promise<string | null> {
+  const given = givenBy(headers, ip);
+  const identity = given.session === undefined ? undefined : await credentials.identify(given);
+  return identity?.credentialId ?? null;
 }
 
 /** What this browser began with, unless it took too long, or has led to a session before. */

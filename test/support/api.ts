@@ -99,6 +99,7 @@ export async function startApi(options: ApiOptions = {}) {
   const fresh = await openFreshness(sql, onMoved => listenTo(connectionString, checkpointChannel, onMoved));
 
   const clock = options.clock ?? systemClock;
+  const { tokenSignIn = true } = options;
   const operators = operatorsOf(options);
   const lastSeen = await openLastSeen(sql, clock, log);
   const credentials = openCredentials({ operators, signInOperators: operators, store, lastSeen, clock });
@@ -141,12 +142,13 @@ export async function startApi(options: ApiOptions = {}) {
     allowLocalRepositories: options.allowLocalRepositories ?? false,
     webhookSecret,
     signInOperators: operators,
-    tokenSignIn: options.tokenSignIn ?? true,
+    tokenSignIn,
     oidc: options.oidc && {
       provider: openOidc(options.oidc, { publicUrl: url, log }),
       policy: options.oidc.policy,
       seal: openSeal('a secret of the tests', 'login'),
     },
+    credentials,
     onRefused,
     sessionTimes: { idleSeconds: 3_600, absoluteSeconds: 86_400, ...options.sessionTimes },
   });
@@ -160,7 +162,7 @@ export async function startApi(options: ApiOptions = {}) {
     containerLogs: async function* () {},
     pingRedis: undefined,
     previewOrigins: 'http://*.preview.localhost',
-    signIn: { oidc: null, token: true },
+    signIn: { oidc: options.oidc ? { name: new URL(options.oidc.issuer).host } : null, token: tokenSignIn },
     now: clock.now,
     ...options.reads,
   });

@@ -3,7 +3,10 @@ import { parseSetCookie } from 'cookie';
 
 export type CookieJar = {
   readonly cookies: Map<string, string>;
-  ask(url: string, asked?: { form?: Record<string, string>; headers?: Record<string, string> }): Promise<Response>;
+  ask(
+    url: string,
+    asked?: { form?: Record<string, string>; headers?: Record<string, string> },
+  ): Promise<Response>;
 };
 
 export function openCookieJar(): CookieJar {

@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
 import type { OidcConfig } from '../../platform/config.ts';
+import type { Api, Body } from './api.ts';
 import type { CookieJar } from './cookie-jar.ts';
 
 const hopsMax = 20;
@@ -97,8 +98,28 @@ function configurationOf(publicUrl: string, isPublic: boolean): object {
       const account = accounts[id];
       return account && { accountId: id, claims: () => ({ sub: id, ...account }) };
     },
-    ttl: { Session: 600, Grant: 600, Interaction: 600, AccessToken: 600, IdToken: 600, AuthorizationCode: 60 },
+    ttl: {
+      Session: 600,
+      Grant: 600,
+      Interaction: 600,
+      AccessToken: 600,
+      IdToken: 600,
+      AuthorizationCode: 60,
+    },
   };
+}
+
+/** Sends a browser off to sign in. Answers where to. */
+export async function begin(api: Api, jar: CookieJar, place = '/'): Promise<string> {
+  const begun = await jar.ask(`${api.url}/auth/login?redirectTo=${encodeURIComponent(place)}`);
+  if (begun.status !== 303) throw new Error(`beginning to sign in: ${begun.status} ${await begun.text()}`);
+  return begun.headers.get('location') ?? '';
+}
+
+/** Who the browser is to AppHub; null for nobody. */
+export async function identity(api: Api, jar: CookieJar): Promise<Body> {
+  const answer = await jar.ask(`${api.url}/auth/identity`);
+  return answer.status === 200 ? ((await answer.json()) as Body).data : null;
 }
 
 /** Fills in the provider's forms as `login`, from the address AppHub sent the browser to, until it sends it back. Answers where. */
