@@ -23,7 +23,7 @@ export async function registerMetrics(app: FastifyInstance): Promise<void> {
   });
   app.get(
     '/metrics',
-    { config: { scope: 'apps:read' }, schema: { tags: ['platform'], summary: 'Figures for Prometheus' } },
+    { config: { scope: 'metrics:read' }, schema: { tags: ['platform'], summary: 'Figures for Prometheus' } },
     async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
   );
 }

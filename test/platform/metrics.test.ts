@@ -5,7 +5,7 @@ import { startApi } from '../support/api.ts';
 import { assertProblem } from '../support/problem.ts';
 
 suite('metrics', async () => {
-  const api = await startApi({ tokens: { reader: ['apps:read'], nothing: [] } });
+  const api = await startApi({ tokens: { reader: ['metrics:read'], nothing: [] } });
   after(() => api.close());
 
   test('each request counts by method, pattern of the route and status, whatever was in its address', async () => {

@@ -1,7 +1,8 @@
-/** The pages that are printed from the code: docs/events.md, docs/errors.md and docs/openapi.json. */
+/** The pages that are printed from the code: docs/events.md, errors.md, scopes.md and openapi.json. */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describeApi } from '../../cli/openapi.ts';
+import { scopeMeanings } from '../../domain/access/scope.ts';
 import { type RefusalCode, refusals } from '../../domain/kernel/refusal.ts';
 import { edgeCodes, refusalCodes } from '../../platform/problem-codes.ts';
 import { eventMeanings } from './event-meanings.ts';
@@ -13,6 +14,7 @@ export async function printDocs(): Promise<{ readonly [file: string]: string }> 
   return {
     'docs/events.md': await printEvents(),
     'docs/errors.md': printErrors(),
+    'docs/scopes.md': await printScopes(),
     'docs/openapi.json': await printOpenApi(),
   };
 }
@@ -44,6 +46,36 @@ ${refused.join('\n')}
 
 ${head}
 ${edge.join('\n')}
+`;
+}
+
+type Operation = { summary: string; 'x-apphub-scope': string };
+
+async function printScopes(): Promise<string> {
+  const { paths } = (await describeApi('')) as { paths: Record<string, Record<string, Operation>> };
+  const routes = Object.entries(paths).flatMap(([route, verbs]) =>
+    Object.entries(verbs).map(([verb, operation]) => ({
+      route: `\`${verb.toUpperCase()} ${route}\``,
+      scope: operation['x-apphub-scope'],
+    })),
+  );
+  const of = (scope: string) => routes.filter(one => one.scope === scope).map(({ route }) => route);
+  const rows = Object.entries(scopeMeanings).map(
+    ([scope, meaning]) => `| \`${scope}\` | ${meaning} | ${of(scope).join(', ')} |`,
+  );
+  return `# Scopes
+
+${note}
+
+What a credential may do. \`*\` is every scope, \`apps:*\` every scope of that context. [Access](access.md) tells who gets them.
+
+| scope | what it lets | routes that need it |
+|---|---|---|
+${rows.join('\n')}
+
+Whoever is somebody may, with any scope or none: ${of('identified').join(', ')}.
+
+Everybody may: ${of('public').join(', ')}.
 `;
 }
 
