@@ -1,14 +1,17 @@
 /** The page: who is signed in, which page the address names, and what belongs to all of them. */
-import { SignIn } from './access/sign-in.js';
+import { AccessPage } from './access/access.js';
+import { AuditPage } from './access/audit.js';
+import { SignIn, SignInAgain } from './access/sign-in.js';
 import { AppPage } from './apps/app.js';
 import { RegisterDialog } from './apps/register.js';
 import { SearchPage } from './apps/search.js';
 import { SearchBox, searchBoxId } from './apps/search-box.js';
-import { identityOf } from './lib/api.js';
+import { say } from './lib/announce.js';
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from './lib/html.js';
+import { session, useMay } from './lib/identity.js';
 import { useKeys } from './lib/keys.js';
 import { go, startRouter, usePlace } from './lib/router.js';
-import { signIn, token, tokenFromAddress } from './lib/session.js';
+import { startSession } from './lib/session.js';
 import { useStore } from './lib/store.js';
 import { startStream } from './lib/stream.js';
 import { ConnectionNotice, Header } from './parts/header.js';
@@ -18,17 +21,23 @@ import { LiveRegion, Toasts } from './parts/live-region.js';
 import { ProblemBox } from './parts/problem.js';
 
 function Root() {
-  const isSignedIn = useStore(token) !== '';
+  const { state, who } = useStore(session);
   const [error, forget] = useErrorBoundary();
   if (error) {
     return html`<main><${ProblemBox} what="This page has a fault" error=${error} onRetry=${forget} /></main>`;
   }
   return html`
-    ${isSignedIn ? html`<${Hub} />` : html`<${SignIn} />`}
+    ${state === 'asking' && html`<${Waiting} />`}
+    ${state === 'out' && html`<${SignIn} />`}
+    ${who !== null && html`<${Hub} key=${who.subject} />`}
+    ${state === 'ended' && html`<${SignInAgain} />`}
     <${LiveRegion} />
     <${Toasts} />
   `;
 }
+
+/** Blank for those who are let in at once. */
+const Waiting = () => html`<p class="unseen" role="status">Looking who is signed in…</p>`;
 
 function Hub() {
   const { path } = usePlace();
@@ -38,7 +47,13 @@ function Hub() {
   const dialog = opened.path === path ? opened.name : '';
   useFocusOnNewPage(path);
   const open = (/** @type {string} */ name) => setOpened({ name, path });
-  const register = () => open('register');
+  const mayRegister = useMay('apps:write');
+  const register = () => (mayRegister.why === '' ? open('register') : say(mayRegister.why));
+  // The page is search first: whoever comes to it can type at once.
+  useEffect(() => {
+    const isFree = document.activeElement === null || document.activeElement === document.body;
+    if (isFree && location.pathname === '/') document.getElementById(searchBoxId)?.focus();
+  }, []);
   useKeys(key => {
     if (key === '/') document.getElementById(searchBoxId)?.focus();
     else if (key === '?') open('help');
@@ -55,11 +70,13 @@ function Hub() {
     <${HealthNotice} />
     <main id="main" tabindex="-1">
       ${
-        page === 'a'
-          ? html`<${AppPage} key=${appId} appId=${decodeURIComponent(appId)} section=${rest[0] ?? ''}
-            itemId=${rest[1] ?? ''} />`
-          : html`<${SearchPage} onRegister=${register} />`
+        page === 'a' &&
+        html`<${AppPage} key=${appId} appId=${decodeURIComponent(appId)} section=${rest[0] ?? ''}
+          itemId=${rest[1] ?? ''} />`
       }
+      ${page === 'access' && html`<${AccessPage} />`}
+      ${page === 'audit' && html`<${AuditPage} />`}
+      ${page === '' && html`<${SearchPage} onRegister=${register} />`}
     </main>
     ${dialog === 'register' && html`<${RegisterDialog} onClose=${close} />`}
     ${dialog === 'help' && html`<${HelpDialog} onClose=${close} />`}
@@ -80,18 +97,8 @@ function useFocusOnNewPage(path) {
   }, [path]);
 }
 
-const given = tokenFromAddress();
-const isNobody = token.get() === '';
-if (given !== '' && isNobody) signIn(given, true);
-// Nobody is to be thrown out by an address that somebody else made up.
-else if (given !== '')
-  void identityOf(given).then(
-    () => signIn(given, true),
-    () => undefined,
-  );
-startRouter();
 startStream();
+void startSession();
+startRouter();
 const root = document.getElementById('root');
 if (root !== null) render(html`<${Root} />`, root);
-// The page is search first: whoever comes to it can type at once.
-if (location.pathname === '/') document.getElementById(searchBoxId)?.focus();

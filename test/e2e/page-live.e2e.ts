@@ -73,7 +73,8 @@ runE2E('the page lives through a restart and shows what happened meanwhile, with
   const other = await page.context().newPage();
   await other.goto(hub.url);
   await other.getByRole('link', { name: 'after' }).waitFor();
-  await other.getByRole('button', { name: 'Sign out' }).click();
+  await other.getByRole('button', { name: 'Signed in as operator' }).click();
+  await other.getByRole('menuitem', { name: 'Sign out' }).click();
   await other.getByRole('heading', { name: 'Sign in' }).waitFor();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   assert.equal(await page.evaluate('localStorage.length + sessionStorage.length'), 0);

@@ -57,7 +57,7 @@ runE2E('a long build is followed line by line, read at leisure, and cancelled', 
   await log.getByText('CANCELLED').waitFor();
   const [download] = await Promise.all([
     page.waitForEvent('download'),
-    page.getByRole('button', { name: 'Download' }).press('Enter'),
+    page.getByRole('link', { name: 'Download' }).press('Enter'),
   ]);
   assert.match(
     await readFile(await download.path(), 'utf8'),

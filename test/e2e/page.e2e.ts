@@ -20,7 +20,7 @@ runE2E('by keyboard alone an app is added, watched, launched, used, stopped and 
   // Signing in: a wrong token is said at the field, the right one leads in.
   await page.goto(hub.url);
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
-  assert.equal(await focusedName(page), 'Operator token');
+  await e2e.eventually(async () => assert.equal(await focusedName(page), 'Operator token'));
   await page.keyboard.type('not-the-token');
   await press('Enter');
   await page.getByText('Nobody has this token').waitFor();

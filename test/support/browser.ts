@@ -17,9 +17,9 @@ const args = [
   '--disable-sync',
 ];
 
-/** A browser with an empty profile. It goes with the test. */
-export async function openBrowser(e2e: E2E): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath, args });
+/** A browser with an empty profile, and more of its own switches. It goes with the test. */
+export async function openBrowser(e2e: E2E, more: readonly string[] = []): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath, args: [...args, ...more] });
   e2e.registerCleanup('browser', () => browser.close());
   return browser;
 }

@@ -3,8 +3,10 @@ import { toast } from '../lib/announce.js';
 import { write } from '../lib/api.js';
 import { shortCommit } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from '../parts/icon.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { AppStatus } from './card.js';
 import { LaunchButtons } from './launch-buttons.js';
@@ -63,11 +65,12 @@ export function ArchivedNotice({ app }) {
     await write('POST', '/apps', { id, name, repoUrl, ref, homepage, owner, tags });
     toast(`${name} is back`);
   });
+  const may = useMay('apps:write', app.id);
   return html`
     <div class="notice">
       <p>This app is archived: it is not shown, built or launched. Its history stays.</p>
-      <button type="button" class="small" aria-disabled=${again.isBusy}
-        onClick=${() => again.run()}>Bring it back</button>
+      <${MayButton} may=${may} class="small" isBusy=${again.isBusy} onClick=${() => again.run()}>Bring it back<//>
+      <${Why} may=${may} />
       ${again.problem && html`<${ProblemBox} error=${again.problem} />`}
     </div>
   `;

@@ -3,10 +3,12 @@ import { toast } from '../lib/announce.js';
 import { write } from '../lib/api.js';
 import { bytesOf, durationOf, shortCommit } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { appUrl, go } from '../lib/router.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from '../parts/icon.js';
 import { LogView } from '../parts/log.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Status } from '../parts/status.js';
 import { Ago, Elapsed } from '../parts/time.js';
@@ -67,12 +69,14 @@ function NewBuild({ app }) {
     toast('Build requested');
     go(appUrl(app.id, `builds/${id}`));
   });
+  const may = useMay('apps:write', app.id);
   if (app.status === 'archived' || app.commit === null) return null;
   return html`
     <div class="actions">
-      <button type="button" aria-disabled=${build.isBusy} onClick=${() => build.run()}>
+      <${MayButton} may=${may} isBusy=${build.isBusy} onClick=${() => build.run()}>
         <${Icon} name="box" />Build ${shortCommit(app.commit)} now
-      </button>
+      <//>
+      <${Why} may=${may} />
     </div>
     ${build.problem && html`<${ProblemBox} what="No build was requested" error=${build.problem} />`}
   `;
@@ -148,14 +152,16 @@ function BuildActions({ build }) {
     go(appUrl(build.appId, `builds/${id}`));
   });
   const problem = cancel.problem ?? retry.problem;
+  const may = useMay('apps:write', build.appId);
   return html`
     ${
       isOpen(build)
-        ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy}
-          onClick=${() => cancel.run()}><${Icon} name="close" />Cancel</button>`
-        : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}>
-          <${Icon} name="retry" />Build again</button>`
+        ? html`<${MayButton} may=${may} class="small danger" isBusy=${cancel.isBusy}
+          onClick=${() => cancel.run()}><${Icon} name="close" />Cancel<//>`
+        : html`<${MayButton} may=${may} class="small" isBusy=${retry.isBusy} onClick=${() => retry.run()}>
+          <${Icon} name="retry" />Build again<//>`
     }
+    <${Why} may=${may} />
     ${problem && html`<${ProblemBox} error=${problem} />`}
   `;
 }

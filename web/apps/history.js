@@ -1,5 +1,5 @@
 /** Everything that ever happened to an app, who did it, and what came of what. */
-import { dateTimeOf } from '../lib/format.js';
+import { dateTimeOf, eventWords } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Ago } from '../parts/time.js';
@@ -30,21 +30,15 @@ export function HistorySection({ app }) {
   `;
 }
 
-/** `BuildStarted` as people write it. @param {string} type */
-const sentenceOf = type => {
-  const words = type.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
-  return `${words[0]?.toUpperCase()}${words.slice(1)}`;
-};
-
 /** @param {{ event: HistoryEvent, cause: string | undefined }} props */
 function Entry({ event, cause }) {
   return html`
     <li>
       <details>
         <summary>
-          <span class="what">${sentenceOf(event.type)}</span>
+          <span class="what">${eventWords(event.type)}</span>
           <span
-            class="dim why">by ${event.actor}${cause !== undefined && `, after “${sentenceOf(cause).toLowerCase()}”`}
+            class="dim why">by ${event.actor}${cause !== undefined && `, after “${eventWords(cause).toLowerCase()}”`}
             </span>
           <span class="dim end"><${Ago} at=${event.at} /></span>
         </summary>

@@ -3,8 +3,10 @@ import { toast } from '../lib/announce.js';
 import { write } from '../lib/api.js';
 import { clockOf, durationOf, shortCommit } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from '../parts/icon.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Status, statusWord } from '../parts/status.js';
 import { Ago, Elapsed, Remaining } from '../parts/time.js';
@@ -64,17 +66,19 @@ export function IngestionActions({ app }) {
     await write('POST', `${path}/cancel`);
     toast('Cancelled');
   });
+  const may = useMay('apps:write', app.id);
   if (app.status === 'archived') return null;
   const problem = retry.problem ?? cancel.problem;
   return html`
     <div class="actions">
       ${
         isOpen(app.status)
-          ? html`<button type="button" class="small danger" aria-disabled=${cancel.isBusy}
-            onClick=${() => cancel.run()}><${Icon} name="close" />Cancel reading</button>`
-          : html`<button type="button" class="small" aria-disabled=${retry.isBusy} onClick=${() => retry.run()}>
-            <${Icon} name="retry" />Read again</button>`
+          ? html`<${MayButton} may=${may} class="small danger" isBusy=${cancel.isBusy}
+            onClick=${() => cancel.run()}><${Icon} name="close" />Cancel reading<//>`
+          : html`<${MayButton} may=${may} class="small" isBusy=${retry.isBusy} onClick=${() => retry.run()}>
+            <${Icon} name="retry" />Read again<//>`
       }
+      <${Why} may=${may} />
     </div>
     ${problem && html`<${ProblemBox} error=${problem} />`}
   `;

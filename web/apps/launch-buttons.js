@@ -2,9 +2,11 @@
 import { toast } from '../lib/announce.js';
 import { randomKey, write } from '../lib/api.js';
 import { html, useState } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { appUrl, go } from '../lib/router.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from '../parts/icon.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { LaunchDialog } from './launch-form.js';
 
@@ -26,13 +28,15 @@ async function launchApp(appId, body, key = randomKey()) {
 export function LaunchButtons({ app }) {
   const [isOpen, setOpen] = useState(false);
   const launch = useAction(() => launchApp(app.id, {}));
+  const may = useMay('apps:launch', app.id);
   if (app.release === null) return null;
   return html`
     <div class="actions">
-      <button type="button" class="primary" aria-disabled=${launch.isBusy} onClick=${() => launch.run()}>
+      <${MayButton} may=${may} class="primary" isBusy=${launch.isBusy} onClick=${() => launch.run()}>
         <${Icon} name="play" />Launch
-      </button>
-      <button type="button" aria-haspopup="dialog" onClick=${() => setOpen(true)}>Options…</button>
+      <//>
+      <${MayButton} may=${may} aria-haspopup="dialog" onClick=${() => setOpen(true)}>Options…<//>
+      <${Why} may=${may} />
     </div>
     ${launch.problem && html`<${ProblemBox} error=${launch.problem} />`}
     ${isOpen && html`<${LaunchDialog} app=${app} onClose=${() => setOpen(false)} onLaunch=${launchApp} />`}

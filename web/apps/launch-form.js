@@ -3,7 +3,7 @@ import { Problem, randomKey } from '../lib/api.js';
 import { html, useRef, useState } from '../lib/html.js';
 import { useAction } from '../lib/use.js';
 import { Dialog } from '../parts/dialog.js';
-import { Field, focusFirstWrong } from '../parts/field.js';
+import { Choice, Field, focusFirstWrong } from '../parts/field.js';
 import { Icon } from '../parts/icon.js';
 import { ProblemBox } from '../parts/problem.js';
 
@@ -125,21 +125,6 @@ function Env({ rows, wrong, onRows }) {
           : html`<p class="hint env-add" tabindex="-1">${envMax} variables are the most.</p>`
       }
     </fieldset>
-  `;
-}
-
-/** @param {{ label: string, value: string | number, options: (string | number)[][], onChoose: (value: string) => void }} props */
-function Choice({ label, value, options, onChoose }) {
-  return html`
-    <label class="choice">${label}
-      <select
-        onChange=${(/** @type {Event} */ event) => onChoose(/** @type {HTMLSelectElement} */ (event.currentTarget).value)}>
-        ${options.map(
-          ([key, name]) => html`<option key=${key} value=${key} selected=${key === value}>${name}
-          </option>`,
-        )}
-      </select>
-    </label>
   `;
 }
 

@@ -3,10 +3,12 @@ import { toast } from '../lib/announce.js';
 import { write } from '../lib/api.js';
 import { durationOf } from '../lib/format.js';
 import { html, useState } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { appUrl } from '../lib/router.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from '../parts/icon.js';
 import { LogView } from '../parts/log.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Status } from '../parts/status.js';
 import { Ago, Elapsed, Remaining } from '../parts/time.js';
@@ -79,6 +81,7 @@ export function LaunchPanel({ app, launch }) {
     await write('POST', `/launches/${launch.id}/stop`);
     toast('Stopping');
   });
+  const may = useMay('apps:launch', app.id);
   const isRunning = launch.status === 'running';
   return html`
     <section class="panel launch" aria-label=${`Launch of ${app.name}`}>
@@ -97,8 +100,8 @@ export function LaunchPanel({ app, launch }) {
           ${
             isAlive(launch) &&
             launch.status !== 'stopping' &&
-            html`<button type="button" class="small danger" aria-disabled=${stop.isBusy}
-              onClick=${() => stop.run()}><${Icon} name="stop" />Stop</button>`
+            html`<${MayButton} may=${may} class="small danger" isBusy=${stop.isBusy}
+              onClick=${() => stop.run()}><${Icon} name="stop" />Stop<//><${Why} may=${may} />`
           }
         </div>
       </header>

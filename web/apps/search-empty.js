@@ -1,6 +1,8 @@
 /** When there is nothing to show: what could be done about it. */
 import { html } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { Icon } from '../parts/icon.js';
+import { MayButton, Why } from '../parts/may.js';
 import { searchFor } from './search-address.js';
 import { tagsIn, toggleTag } from './search-words.js';
 
@@ -8,6 +10,7 @@ import { tagsIn, toggleTag } from './search-words.js';
 
 /** @param {{ onRegister: () => void }} props */
 export function EmptyHub({ onRegister }) {
+  const may = useMay('apps:write');
   return html`
     <section class="empty" aria-labelledby="empty-title">
       <h1 id="empty-title" tabindex="-1">Nothing here yet</h1>
@@ -21,8 +24,9 @@ export function EmptyHub({ onRegister }) {
         <li><${Icon} name="play" /><div><h2>Run</h2>
           <p>One key starts it in a sandbox, and you use it here in the page.</p></div></li>
       </ol>
-      <p><button type="button" class="primary large" onClick=${onRegister}><${Icon}
-        name="plus" />Add the first app</button></p>
+      <p><${MayButton} may=${may} class="primary large" onClick=${onRegister}><${Icon}
+        name="plus" />Add the first app<//></p>
+      <${Why} may=${may} />
       <p class="dim">From a terminal: <code>apphub apps add https://example.org/team/app.git</code></p>
       <p class="dim"><${ToArchive} /></p>
     </section>

@@ -2,10 +2,12 @@
 import { toast } from '../lib/announce.js';
 import { Problem, write } from '../lib/api.js';
 import { html, useRef, useState } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { go } from '../lib/router.js';
 import { useAction } from '../lib/use.js';
 import { Confirm } from '../parts/dialog.js';
 import { Field, focusFirstWrong } from '../parts/field.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { words } from './register-words.js';
 
@@ -31,6 +33,7 @@ export function SettingsSection({ app }) {
 function Edit({ app }) {
   // Only what was touched: the rest goes on following the log while one types.
   const [changes, setChanges] = useState(/** @type {Record<string, string>} */ ({}));
+  const may = useMay('apps:write', app.id);
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const changed = names.filter(name => changes[name] !== undefined && changes[name] !== (app[name] ?? ''));
   const save = useAction(async () => {
@@ -54,7 +57,7 @@ function Edit({ app }) {
   );
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    void save.run();
+    if (may.why === '') void save.run();
   };
   return html`
     <form ref=${form} class="panel panel-body" onSubmit=${submit} novalidate aria-label="Change the app">
@@ -68,8 +71,9 @@ function Edit({ app }) {
       )}
       <footer>
         <span class="dim" role="status">${changed.length > 0 ? 'Not saved yet' : ''}</span>
+        <${Why} may=${may} />
         <button type="button" aria-disabled=${changed.length === 0} onClick=${() => setChanges({})}>Undo</button>
-        <button class="primary" aria-disabled=${save.isBusy || changed.length === 0}>Save</button>
+        <${MayButton} may=${may} type="submit" class="primary" isBusy=${save.isBusy || changed.length === 0}>Save<//>
       </footer>
     </form>
   `;
@@ -78,6 +82,7 @@ function Edit({ app }) {
 /** @param {{ app: App }} props */
 function Archive({ app }) {
   const [isAsking, setAsking] = useState(false);
+  const may = useMay('apps:write', app.id);
   const archive = useAction(async () => {
     await write('DELETE', `/apps/${encodeURIComponent(app.id)}`);
     setAsking(false);
@@ -89,8 +94,8 @@ function Archive({ app }) {
       <h2>Archive</h2>
       <p
         class="dim">It is no longer shown, built or launched, and its launches stop. It can be brought back.</p>
-      <p><button type="button" class="danger" aria-haspopup="dialog"
-        onClick=${() => setAsking(true)}>Archive…</button></p>
+      <p class="actions"><${MayButton} may=${may} class="danger" aria-haspopup="dialog"
+        onClick=${() => setAsking(true)}>Archive…<//><${Why} may=${may} /></p>
       ${
         isAsking &&
         html`

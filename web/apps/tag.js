@@ -2,9 +2,11 @@
 import { say } from '../lib/announce.js';
 import { write } from '../lib/api.js';
 import { html, useRef, useState } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { useAction } from '../lib/use.js';
 import { Field } from '../parts/field.js';
 import { Icon } from '../parts/icon.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox, sentenceOf } from '../parts/problem.js';
 import { readTags } from './register-words.js';
 import { tagText } from './search-words.js';
@@ -29,6 +31,7 @@ export function Tags({ app }) {
     say(`${key}:${value} was removed`);
     opener.current?.focus();
   });
+  const may = useMay('apps:write', app.id);
   const isOpen = app.status !== 'archived';
   return html`
     <div class="app-tags">
@@ -43,6 +46,7 @@ export function Tags({ app }) {
               </a>
               ${
                 isOpen &&
+                may.why === '' &&
                 !tag.source.startsWith('auto') &&
                 html`<button type="button" class="bare tag-remove"
                   aria-label=${`Remove ${tag.key}:${tag.value}`} onClick=${() => remove.run(tag)}><${Icon}
@@ -55,10 +59,11 @@ export function Tags({ app }) {
           isOpen &&
           html`
           <li>
-            <button ref=${opener} type="button" class="chip" aria-expanded=${isAdding ? 'true' : 'false'}
+            <${MayButton} may=${may} buttonRef=${opener} class="chip" aria-expanded=${isAdding ? 'true' : 'false'}
               onClick=${() => setAdding(!isAdding)}>
               <${Icon} name="plus" />Add a tag
-            </button>
+            <//>
+            <${Why} may=${may} isUnseen />
           </li>
         `
         }

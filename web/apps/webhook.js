@@ -2,7 +2,9 @@
 import { say } from '../lib/announce.js';
 import { getJson } from '../lib/api.js';
 import { html, useState } from '../lib/html.js';
+import { useMay } from '../lib/identity.js';
 import { useAction } from '../lib/use.js';
+import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 
 /** @import { App } from '../lib/shapes.js' */
@@ -15,14 +17,15 @@ export function Webhook({ app }) {
     const { data } = await getJson(`/webhooks/git/${encodeURIComponent(app.id)}`);
     setHook(data);
   });
+  const may = useMay('apps:write', app.id);
   return html`
     <section class="panel panel-body">
       <h2>Webhook</h2>
       <p class="dim">New commits are looked for every few minutes. With a webhook your Git host says so at once.</p>
       ${
         hook === undefined
-          ? html`<p><button type="button" class="small" aria-disabled=${show.isBusy}
-            onClick=${() => show.run()}>Show what to enter there</button></p>`
+          ? html`<p class="actions"><${MayButton} may=${may} class="small" isBusy=${show.isBusy}
+            onClick=${() => show.run()}>Show what to enter there<//><${Why} may=${may} /></p>`
           : html`
           <dl class="pairs">
             <${Entry} name="Address" value=${location.origin + hook.path} />

@@ -1,6 +1,7 @@
-/** The HTTP API: who asks, how it says no, and reading what was just written. */
-import { signOut, token } from './session.js';
+/** The HTTP API: how it says no, reading what was just written, and changing things as who is signed in. */
+import { hasEnded, isIn, session } from './identity.js';
 
+/** @import { Identity } from './shapes.js' */
 /** @typedef {{ field: string, message: string }} FieldError */
 
 const triesMax = 5;
@@ -55,29 +56,63 @@ export async function getJson(path, { after, signal } = {}) {
 }
 
 /**
- * Writes; the same `key` never does it twice.
- * @param {'POST' | 'PATCH' | 'DELETE'} method @param {string} path @param {unknown} [body] @param {string} [key]
- * @returns {Promise<{ id: string, position: string | null }>} @throws {Problem}
+ * Writes; the same `key` never does it twice. Without one (null) it may be done twice; some answers cannot be given again.
+ * @param {'POST' | 'PATCH' | 'DELETE'} method @param {string} path @param {unknown} [body] @param {string | null} [key]
+ * @returns {Promise<any>} the data of the answer: `{ id, position }`, and what the route adds @throws {Problem}
  */
 export async function write(method, path, body, key = randomKey()) {
   /** @type {Record<string, string>} */
-  const headers = { 'idempotency-key': key };
+  const headers = key === null ? {} : { 'idempotency-key': key };
   if (body !== undefined) headers['content-type'] = 'application/json';
-  const answer = await ask(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
-  const { data } = await answer.json();
-  if (data.position !== null && BigInt(data.position) > written) written = BigInt(data.position);
+  const options = { method, headers, body: body === undefined ? null : JSON.stringify(body) };
+  const { data } = await (await change(path, options)).json();
+  if (data.position != null && BigInt(data.position) > written) written = BigInt(data.position);
   return data;
 }
 
 /** The answer's bytes as they come, for logs. @param {string} path @param {AbortSignal} signal */
 export const getStream = (path, signal) => ask(path, { signal }, Infinity);
 
+/**
+ * A change names what only a page of ours can have read: the token that belongs to the cookie.
+ * @param {string} path @param {RequestInit} options @returns {Promise<Response>}
+ */
+async function change(path, options) {
+  const { who } = session.get();
+  const once = (/** @type {Identity | null} */ asker) =>
+    ask(path, { ...options, headers: { ...options.headers, 'x-csrf-token': asker?.csrfToken ?? '' } });
+  try {
+    return await once(who);
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'csrf')) throw error;
+    // Another tab has signed in since. Nobody changes something as somebody else than he was when he asked.
+    const present = await askIdentity();
+    if (present === null || (who !== null && who.subject !== present.subject)) throw error;
+    return once(present);
+  }
+}
+
 /** @param {string} path @param {RequestInit} options @param {number} [msMax] @returns {Promise<Response>} */
-async function ask(path, options, msMax = askMsMax) {
-  const headers = { accept: 'application/json', ...options.headers, authorization: `Bearer ${token.get()}` };
+async function ask(path, options, msMax) {
+  const asked = session.get().who?.credentialId;
+  try {
+    return await send(path, options, msMax);
+  } catch (error) {
+    const isMine = asked !== undefined && asked === session.get().who?.credentialId;
+    // A wrong token for a new session says nothing about the present one.
+    if (error instanceof Problem && error.status === 401 && isMine && path !== '/auth/sessions') hasEnded();
+    throw error;
+  }
+}
+
+/**
+ * Asks, and throws a Problem for every answer that says no.
+ * @param {string} path @param {RequestInit} [options] @param {number} [msMax] @returns {Promise<Response>}
+ */
+async function send(path, options = {}, msMax = askMsMax) {
+  const headers = { accept: 'application/json', ...options.headers };
   const signals = [options.signal, msMax === Infinity ? null : AbortSignal.timeout(msMax)];
   const signal = AbortSignal.any(signals.filter(one => one != null));
-  const asked = token.get();
   let answer;
   try {
     answer = await fetch(path, { ...options, headers, signal });
@@ -86,21 +121,23 @@ async function ask(path, options, msMax = askMsMax) {
     throw new Problem(0, { code: 'offline', title: 'The server cannot be reached' });
   }
   if (answer.ok) return answer;
-  const document = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && asked === token.get() && asked !== '')
-    signOut('Your token is no longer known here.');
-  throw new Problem(answer.status, document);
+  throw new Problem(answer.status, await answer.json().catch(() => ({})));
 }
 
-/** Who a token belongs to, before it is used. Throws a Problem when it is nobody's. @param {string} value */
-export async function identityOf(value) {
-  const headers = { authorization: `Bearer ${value}` };
-  const answer = await fetch('/auth/identity', { headers }).catch(() => {
-    throw new Problem(0, { code: 'offline', title: 'The server cannot be reached' });
-  });
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(answer.status, body);
-  return body.data;
+/**
+ * Who is signed in by the cookie of this browser, for the whole page. Answers null where that is nobody.
+ * @returns {Promise<Identity | null>} @throws {Problem} where it cannot be known
+ */
+export async function askIdentity() {
+  try {
+    const { data } = await (await send('/auth/identity')).json();
+    isIn(data);
+    return data;
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 401) throw error;
+    hasEnded();
+    return null;
+  }
 }
 
 /** Random enough to be nobody else's; crypto.randomUUID is missing where the page came over plain HTTP from afar. */

@@ -32,6 +32,10 @@ export const clockOf = time => new Date(time).toLocaleTimeString(undefined, { ti
 export const dateTimeOf = time =>
   new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
+/** Without seconds, for times to come. @param {string} time */
+export const dayTimeOf = time =>
+  new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+
 /** @param {number} bytes */
 export function bytesOf(bytes) {
   const units = ['B', 'KB', 'MB', 'GB'];
@@ -47,6 +51,13 @@ export function bytesOf(bytes) {
 /** `1 app`, `2 apps`. @param {number} count @param {string} noun @param {string} [plural] */
 export const countOf = (count, noun, plural = `${noun}s`) =>
   `${count.toLocaleString()} ${count === 1 ? noun : plural}`;
+
+/** `BuildStarted` as people write it; what is of several words, like a route, stays as it is. @param {string} type */
+export const eventWords = type => {
+  if (type.includes(' ')) return type;
+  const words = type.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  return `${words[0]?.toUpperCase()}${words.slice(1)}`.replace(/^Api /, 'API ');
+};
 
 /** @param {string | null} commit */
 export const shortCommit = commit => commit?.slice(0, 7) ?? '';

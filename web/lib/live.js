@@ -4,7 +4,7 @@
  */
 import { isAbort } from './api.js';
 import { useEffect, useRef, useState } from './html.js';
-import { onBeat, onEvent, onFirstOpen } from './stream.js';
+import { connection, onBeat, onEvent, onFirstOpen } from './stream.js';
 
 /** @import { LogEvent } from './shapes.js' */
 
@@ -114,9 +114,9 @@ function repeatedly(read, { onValue, onError }) {
       isWanted = true;
       plan(isNow);
     },
-    /** Once the server is there again, what could not be read is read. */
+    /** Once the server is there again, what could not be read is read; and what nobody tells of is looked at again. */
     repair() {
-      if (hasFailed && !isBusy) plan(true);
+      if ((hasFailed || connection.get() === 'unable') && !isBusy) plan(true);
     },
     stop() {
       clearTimeout(timer);

@@ -12,6 +12,67 @@ export type LogEvent = {
   data: { appId?: string; buildId?: string; launchId?: string } & Record<string, unknown>;
 };
 
+export type Identity = {
+  subject: string;
+  name: string | null;
+  kind: string;
+  scopes: string[];
+  apps: string[] | null;
+  expires: string | null;
+  credentialId: string | null;
+  csrfToken: string | null;
+};
+
+export type ApiKey = {
+  id: string;
+  owner: string;
+  name: string;
+  scopes: string[];
+  apps: string[] | null;
+  hint: string;
+  createdAt: string;
+  expiresAt: string | null;
+  rotatedAt: string | null;
+  previousUntil: string | null;
+  revokedAt: string | null;
+  lastSeenAt: string | null;
+  lastSeenIp: string | null;
+  status: string;
+};
+
+export type Session = {
+  id: string;
+  subject: string;
+  name: string;
+  how: string;
+  openedAt: string;
+  expiresAt: string;
+  endedAt: string | null;
+  endReason: string | null;
+  lastSeenAt: string | null;
+  lastSeenIp: string | null;
+  ip: string | null;
+  userAgent: string | null;
+  current: boolean;
+  status: string;
+};
+
+export type AuditRecord = {
+  position: string;
+  at: string;
+  since: string;
+  actor: string;
+  action: string;
+  target: string | null;
+  outcome: string;
+  status: number | null;
+  route: string;
+  ip: string;
+  userAgent: string;
+  correlationId: string;
+  count: number;
+};
+
 export type Tag = { key: string; value: string; source: string };
 
 export type Build = {

@@ -2,20 +2,22 @@
  * The one WebSocket of the page. It says what has happened since the position it last saw, through breaks of the connection
  * and restarts of the server, so that nobody has to poll. Parts of the page listen with `onEvent`.
  */
-import { identityOf, Problem } from './api.js';
-import { signOut, token } from './session.js';
+import { askIdentity } from './api.js';
+import { may, session } from './identity.js';
 import { createStore } from './store.js';
 
 /** @import { LogEvent } from './shapes.js' */
 
-const streams = 'apps.';
 const retryMsMin = 250;
 const retryMsMax = 10_000;
 /** The server beats every 15 s; two and a bit without a sound mean that nobody is there. */
 const silenceMsMax = 35_000;
 const lookMs = 5_000;
 
-/** @type {import('./store.js').Store<'off' | 'connecting' | 'live' | 'lost' | 'catchingUp'>} */
+/**
+ * `unable`: who is signed in may not follow the stream, so the page has to look again and again.
+ * @type {import('./store.js').Store<'off' | 'unable' | 'connecting' | 'live' | 'lost' | 'catchingUp'>}
+ */
 export const connection = createStore(/** @type {any} */ ('off'));
 
 /** @type {Set<(event: LogEvent) => void>} */
@@ -38,6 +40,8 @@ export const onFirstOpen = (/** @type {(position: string) => void} */ listener) 
 /** Calls back when the connection stands again, and every 15 seconds while it does. */
 export const onBeat = (/** @type {() => void} */ listener) => join(beats, listener);
 
+/** Whose stream it is: the id of his session; '' while nobody is signed in. */
+let follower = '';
 /** Where the stream goes on; '' before the first frame. */
 let position = '';
 let failures = 0;
@@ -49,14 +53,14 @@ let timer;
 
 function connect() {
   clearTimeout(timer);
-  if (token.get() === '' || socket !== undefined) return;
+  if (follower === '' || socket !== undefined) return;
+  if (!may('stream:read')) return connection.set('unable');
   if (connection.get() === 'off') connection.set('connecting');
   const url = new URL('/stream', location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  url.searchParams.set('streams', streams);
+  url.searchParams.set('streams', may('audit:read') ? 'apps.,access.' : 'apps.');
   if (position !== '') url.searchParams.set('from', position);
-  // A subprotocol is the only place where a browser's WebSocket can carry a token that is not an address.
-  const opened = new WebSocket(url, ['apphub', `bearer.${token.get()}`]);
+  const opened = new WebSocket(url, ['apphub']);
   socket = opened;
   heardAt = Date.now();
   let isOpen = false;
@@ -97,18 +101,12 @@ function take(frame) {
 
 /** @param {boolean} wasOpen */
 async function lost(wasOpen) {
-  if (token.get() === '') return;
+  if (follower === '') return;
   connection.set('lost');
   failures += 1;
-  // A refused token and a server that is down look the same to a WebSocket.
-  if (!wasOpen && failures > 1) {
-    const error = await identityOf(token.get()).then(
-      () => undefined,
-      reason => reason,
-    );
-    if (error instanceof Problem && error.status === 401)
-      return signOut('Your token is no longer known here.');
-  }
+  // A session that has ended and a server that is down look the same to a WebSocket.
+  if (!wasOpen && failures > 1) await askIdentity().catch(() => undefined);
+  if (follower === '') return;
   const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** (failures - 1));
   clearTimeout(timer);
   timer = setTimeout(connect, waitMs * (0.75 + Math.random() / 2));
@@ -131,15 +129,18 @@ function close() {
 
 /** Follows the log from now on, for whoever is signed in. */
 export function startStream() {
-  const restart = () => {
+  session.watch(({ state, who }) => {
+    const next = state === 'in' ? (who?.credentialId ?? '') : '';
+    if (next === follower) return;
     close();
+    follower = next;
     connect();
-  };
-  token.watch(restart);
+  });
   addEventListener('online', reconnect);
   document.addEventListener('visibilitychange', () => !document.hidden && reconnect());
   setInterval(() => {
     if (socket !== undefined && Date.now() - heardAt > silenceMsMax) socket.close();
+    // Whoever may not follow looks at the same places again and again.
+    if (connection.get() === 'unable' && !document.hidden) for (const listener of [...beats]) listener();
   }, lookMs);
-  restart();
 }

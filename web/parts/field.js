@@ -56,6 +56,28 @@ export function Field({
 }
 
 /**
+ * One of a few.
+ * @param {{ label: string, value: string | number, options: (string | number)[][], isFirst?: boolean,
+ *   onChoose: (value: string) => void }} props
+ */
+export function Choice({ label, value, options, isFirst, onChoose }) {
+  return html`
+    <label class="choice">${label}
+      <select data-first=${isFirst}
+        onChange=${(/** @type {Event} */ event) => onChoose(/** @type {HTMLSelectElement} */ (event.currentTarget).value)}>
+        ${options.map(
+          ([
+            key,
+            name,
+          ]) => html`<option key=${key} value=${key} selected=${String(key) === String(value)}>${name}
+          </option>`,
+        )}
+      </select>
+    </label>
+  `;
+}
+
+/**
  * Puts the focus on the first field in a form that is wrong, opening what hides it.
  * @param {HTMLFormElement | null} form
  */

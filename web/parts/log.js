@@ -3,10 +3,8 @@
  * the document by hand, a frame at a time: a log of many thousand lines is no tree to be compared again and again.
  */
 import { piecesOf } from '../lib/ansi.js';
-import { getStream } from '../lib/api.js';
 import { followText } from '../lib/follow.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
-import { useAction } from '../lib/use.js';
 import { Icon } from './icon.js';
 import { useEnd } from './log-end.js';
 import { sentenceOf } from './problem.js';
@@ -43,7 +41,6 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
       paper.stop();
     };
   }, [path, isEndless]);
-  const save = useAction(() => download(path, name));
   return html`
     <div class="log-view">
       <pre ref=${box} class="log" tabindex="0" role="region" aria-label=${label} ...${end.handlers}></pre>
@@ -55,14 +52,13 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
           html`
           <span>The first ${state.dropped.toLocaleString()} lines are left out here.</span>`
         }
-        ${save.problem && html`<span>${sentenceOf(save.problem)}</span>`}
         <span class="actions end">
           ${
             !end.isFollowing &&
             html`<button type="button" class="small" onClick=${end.toEnd}><${Icon}
             name="down" />To the end</button>`
           }
-          <button type="button" class="link" onClick=${() => save.run()}>Download</button>
+          <a href=${path} download=${`${name}.log`}>Download</a>
         </span>
       </p>
     </div>
@@ -149,19 +145,4 @@ function lineElement(line) {
   if (/^(FAILED|CANCELLED)\b/.test(text)) element.classList.add('bad');
   element.append('\n');
   return element;
-}
-
-/**
- * A plain link cannot carry the token, so the bytes are fetched and handed over.
- * @param {string} path
- * @param {string} name
- */
-async function download(path, name) {
-  const answer = await getStream(path, new AbortController().signal);
-  const url = URL.createObjectURL(await answer.blob());
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `${name}.log`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -9,7 +9,9 @@ const advice = {
   behind: 'The tables are behind the log. They catch up by themselves; try again in a moment.',
   unavailable: 'It may just be starting. Try again in a moment.',
   internal: 'The log of the server says more.',
-  forbidden: 'Sign in with a token that may do this.',
+  forbidden: 'Ask whoever runs AppHub for this scope, or sign in as somebody who has it.',
+  'foreign-resource': 'Ask whoever runs AppHub for access to it, or sign in as somebody who has it.',
+  'not-protected': 'On the machine AppHub runs on, its page can be used at http://localhost without HTTPS.',
   'launch/no-image': 'Build the app first; a build that failed has no image.',
   'build/no-commit':
     'Its source has not been read yet. Wait until it is ready, or look at why reading failed.',

@@ -1,5 +1,5 @@
 /** Times that stay right while they are looked at. */
-import { agoOf, dateTimeOf, durationOf } from '../lib/format.js';
+import { agoOf, dateTimeOf, dayTimeOf, durationOf } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { useNow } from '../lib/use.js';
 
@@ -22,4 +22,9 @@ export function Remaining({ until }) {
   const ms = Math.max(0, Date.parse(until) - now);
   return html`<time datetime=${until} title=${dateTimeOf(until)}>
     ${durationOf(Math.ceil(ms / 1_000) * 1_000)} left</time>`;
+}
+
+/** A time to come, as a date. @param {{ at: string }} props */
+export function Until({ at }) {
+  return html`<time datetime=${at} title=${dateTimeOf(at)}>${dayTimeOf(at)}</time>`;
 }
