@@ -6,7 +6,10 @@ import type { EventStore } from '../eventstore/store.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
+import { apiKeyReads } from './access/api-key.ts';
+import { auditReads } from './access/audit.ts';
 import { identityReads } from './access/identity.ts';
+import { sessionReads } from './access/session.ts';
 import { type SignInOptions, signInOptionReads } from './access/sign-in-options.ts';
 import { buildLogReads, buildReads } from './apps/build.ts';
 import { historyReads } from './apps/history.ts';
@@ -31,6 +34,8 @@ export type ReadDeps = {
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
   readonly previewOrigins: string;
   readonly signIn: SignInOptions;
+  /** What time it is, RFC 3339; a test gives its own. */
+  readonly now?: () => string;
   /** The OpenAPI document of everything that is served; by default of the routes of this server. */
   readonly describe?: () => object;
 };
@@ -55,6 +60,10 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(healthReads(deps));
   await app.register(identityReads);
   await app.register(signInOptionReads(deps));
+  const now = deps.now ?? (() => new Date().toISOString());
+  await app.register(apiKeyReads({ ...deps, now }));
+  await app.register(sessionReads({ ...deps, now }));
+  await app.register(auditReads(deps));
   await app.register(streamDescription);
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));
   await app.register(siteReads(deps));
