@@ -40,6 +40,8 @@ export type Needed = Scope | 'identified' | 'public';
 declare module 'fastify' {
   interface FastifyContextConfig {
     scope?: Needed;
+    /** Set where what is read by everybody says more to somebody who is known. */
+    asksWho?: true;
     /** False where an Idempotency-Key is refused, as the answer is kept nowhere. */
     isRepeatable?: false;
   }
@@ -130,7 +132,8 @@ export function requireScopes(app: FastifyInstance, credentials: Credentials, li
     refuseTokenInAddress(request);
     const scope = request.routeOptions.config.scope ?? (request.is404 ? 'public' : 'admin');
     const given = givenBy(request.headers, request.ip);
-    const isForAll = scope === 'public' && safeMethods.includes(request.method);
+    const { asksWho = false } = request.routeOptions.config;
+    const isForAll = scope === 'public' && safeMethods.includes(request.method) && !asksWho;
     // What is for everybody is not worth a look at who it is: a page is made of many files.
     const identity = isForAll ? undefined : await identityOf(credentials, given);
     request.identity = identity ?? anonymous;

@@ -53,7 +53,7 @@ export function healthReads(deps: HealthDeps): FastifyPluginAsyncTypebox {
     app.get(
       '/readyz',
       {
-        config,
+        config: { ...config, asksWho: true },
         schema: {
           tags: ['platform'],
           summary: 'Each dependency, and how far each projection is behind; without a token the status only',
