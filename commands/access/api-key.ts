@@ -10,7 +10,7 @@ import type { Identity } from '../../platform/auth.ts';
 import { invalid, Problem } from '../../platform/problem.ts';
 import { makeApiKey } from '../../platform/token-format.ts';
 import type { Clock } from '../clock.ts';
-import { execute } from '../execute.ts';
+import { execute, stateOf } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 
 export type ApiKeyDeps = { store: EventStore; clock: Clock };
@@ -111,6 +111,7 @@ export function apiKeyCommands({ store, clock }: ApiKeyDeps): FastifyPluginAsync
         refuseRepeatable(request.headers);
         const { metadata } = causeOf(request, clock);
         const { token, sha256, hint } = makeApiKey(keyId);
+        await refuseStronger(store, keyId, request.identity);
         const previousUntil = later(metadata.time, request.body?.overlapSeconds ?? 0);
         // A rotated key opens as much as the one before, so an administrator does not get it: he revokes.
         const data = { keyId, at: metadata.time, by: request.identity.subject, sha256, hint, previousUntil };
@@ -151,6 +152,14 @@ function refuseUnusable(
 ): void {
   const message = checkOneLine(wanted.name);
   if (message !== undefined) throw invalid([{ field: 'name', message }]);
+  refuseMore(wanted, { scopes, apps });
+}
+
+/** Nobody gives on, or takes, what he has not. */
+function refuseMore(
+  wanted: { scopes: readonly string[]; apps: readonly string[] | null },
+  { scopes, apps }: Pick<Identity, 'scopes' | 'apps'>,
+): void {
   const missing = wanted.scopes.filter(scope => !covers(scopes, [scope]));
   if (missing.length > 0) {
     throw new Problem(403, 'forbidden', 'A key cannot do more than its maker', {
@@ -162,6 +171,18 @@ function refuseUnusable(
       extra: { field: 'apps' },
     });
   }
+}
+
+/** Whoever rotates a key holds it afterwards, so it must not do, reach or last more than what he came with. */
+async function refuseStronger(store: EventStore, keyId: string, asker: Identity): Promise<void> {
+  const found = await stateOf(store, apiKey, keyId);
+  // Of one that is not there, or not his, the decider says so.
+  if (found === null || found.state.owner !== asker.subject) return;
+  refuseMore(found.state, asker);
+  if (asker.kind !== 'api-key' || asker.expiresAt === null) return;
+  const { expiresAt } = found.state;
+  if (expiresAt === null || expiresAt > asker.expiresAt)
+    throw new Problem(403, 'forbidden', 'A key cannot outlast its maker', { extra: { scope: 'keys:write' } });
 }
 
 /** The answer holds what is kept nowhere, so it cannot be given a second time. */
