@@ -1,6 +1,6 @@
 /**
  * When a key or a session was last used. It changes with every request, so it is no history and not in the log: a small table
- * remembers it, at most once a minute for each. When the table is lost, sessions count as idle since they were opened.
+ * remembers it, at most once a minute for each; this process knows to the moment. When the table is lost, sessions count as idle since they were opened.
  */
 import type { Knex } from 'knex';
 
@@ -23,14 +23,18 @@ export async function openLastSeen(
   await sql.raw(
     `create table if not exists ${table} (id text primary key, at timestamptz not null, ip text not null)`,
   );
-  const noted = new Map<string, string>();
+  const known = new Map<string, { at: string; storedAt: string }>();
+  const isWithin = (from: string, to: string) => Date.parse(to) - Date.parse(from) < noteMs;
   return {
     note(id, ip) {
       const at = clock.now();
-      const before = noted.get(id);
-      if (before !== undefined && Date.parse(at) - Date.parse(before) < noteMs) return;
-      if (noted.size >= rememberedMax) noted.clear();
-      noted.set(id, at);
+      const before = known.get(id);
+      if (before !== undefined && isWithin(before.storedAt, at)) {
+        before.at = at;
+        return;
+      }
+      if (known.size >= rememberedMax) known.clear();
+      known.set(id, { at, storedAt: at });
       const later = sql.raw('excluded.at');
       sql(table)
         .insert({ id, at, ip })
@@ -40,10 +44,12 @@ export async function openLastSeen(
         .then(undefined, error => log.warn({ err: error }, 'the use of a credential was not noted'));
     },
     async get(id) {
-      const known = noted.get(id);
-      if (known !== undefined) return known;
+      const own = known.get(id)?.at ?? null;
+      if (own !== null && isWithin(own, clock.now())) return own;
+      // Another process may have heard of it since.
       const row = await sql(table).where({ id }).first('at');
-      return row === undefined ? null : new Date(row.at).toISOString();
+      const stored = row === undefined ? null : new Date(row.at).toISOString();
+      return stored === null || (own !== null && own > stored) ? own : stored;
     },
   };
 }
