@@ -3,6 +3,7 @@ export type { Json } from './kernel/decider.ts';
 
 import type { ApiKeyEvent } from './access/api-key.ts';
 import type { AttemptEvent } from './access/attempt.ts';
+import type { ProviderSessionEvent } from './access/provider-session.ts';
 import type { SessionEvent } from './access/session.ts';
 import type { BuildEvent } from './apps/build.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
@@ -10,7 +11,7 @@ import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
 
 export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | LaunchEvent;
-export type AccessEvent = ApiKeyEvent | SessionEvent | AttemptEvent;
+export type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
 export type PlatformEvent = AppsEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;

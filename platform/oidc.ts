@@ -3,6 +3,7 @@
  * checked (RFC 9207), and an id_token whose signature is verified with the provider's keys, though it came by TLS. The provider
  * is asked for its endpoints when it is first needed, so that AppHub starts without it. None of its tokens is kept.
  */
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import * as client from 'openid-client';
 import type { PersonClaims } from '../domain/access/person.ts';
 import { clean } from '../domain/apps/words.ts';
@@ -13,6 +14,8 @@ import type { OidcConfig } from './config.ts';
 const callbackPath = '/auth/callback';
 const requestSecondsMax = 10;
 const skewSecondsMax = 60;
+/** How old a token about the end of a session may be. */
+const logoutSecondsMax = 300;
 const groupsMax = 1_000;
 const saidCharsMax = 100;
 /** Of an address (RFC 5321 4.5.3.1), and of what a provider names its people and sessions by. */
@@ -24,12 +27,15 @@ export type Expected = { readonly state: string; readonly nonce: string; readonl
 export type Oidc = {
   /** What people know the provider by. */
   readonly name: string;
+  readonly issuer: string;
   /** Where to send the browser. Rejects with SignInFailed, as the others do. */
   begin(): Promise<Expected & { readonly url: string }>;
   /** Whom the provider tells of, by the query (`?code=…`) that the browser came back with. */
   finish(query: string, expected: Expected): Promise<PersonClaims>;
   /** Where the provider ends its own session and sends the browser back; null where it has no such place. Never rejects. */
   endSessionUrl(providerSessionId: string | null): Promise<string | null>;
+  /** What the provider calls the session (`sid`) that it says has ended, in a token of its back channel. */
+  endedSession(logoutToken: string): Promise<string>;
 };
 
 export class SignInFailed extends Error {
@@ -49,6 +55,7 @@ type OidcParts = {
 
 export function openOidc(config: OidcConfig, { publicUrl, log }: OidcParts): Oidc {
   let known: Promise<client.Configuration> | undefined;
+  let keys: { readonly place: string; readonly get: RemoteKeys } | undefined;
   const provider = () => {
     known ??= discover(config);
     return known;
@@ -64,6 +71,7 @@ export function openOidc(config: OidcConfig, { publicUrl, log }: OidcParts): Oid
   };
   return {
     name: new URL(config.issuer).host,
+    issuer: config.issuer,
     async begin() {
       try {
         return await authorization(config, await provider(), publicUrl);
@@ -90,6 +98,20 @@ export function openOidc(config: OidcConfig, { publicUrl, log }: OidcParts): Oid
       } catch (error) {
         failing(error);
         return null;
+      }
+    },
+    async endedSession(logoutToken) {
+      try {
+        const configuration = await provider();
+        const { jwks_uri: place = '' } = configuration.serverMetadata();
+        if (keys?.place !== place)
+          keys = {
+            place,
+            get: createRemoteJWKSet(new URL(place), { timeoutDuration: requestSecondsMax * 1_000 }),
+          };
+        return await endedSessionOf(configuration, keys.get, logoutToken);
+      } catch (error) {
+        throw failing(error);
       }
     },
   };
@@ -185,6 +207,45 @@ type Claims = Readonly<Record<string, unknown>>;
 
 class BadClaims extends Error {}
 
+type RemoteKeys = ReturnType<typeof createRemoteJWKSet>;
+
+const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout';
+const signatures = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
+
+/** Back-Channel Logout 1.0, 2.6. That it comes twice does no harm, so nobody remembers its `jti`. */
+async function endedSessionOf(
+  configuration: client.Configuration,
+  keys: RemoteKeys,
+  logoutToken: string,
+): Promise<string> {
+  const { payload } = await jwtVerify<JWTPayload & { events?: unknown }>(logoutToken, keys, {
+    issuer: configuration.serverMetadata().issuer,
+    audience: configuration.clientMetadata().client_id,
+    algorithms: signatures,
+    clockTolerance: skewSecondsMax,
+    maxTokenAge: logoutSecondsMax,
+    requiredClaims: ['iat', 'jti'],
+  });
+  const { events, nonce } = payload;
+  const isLogout = typeof events === 'object' && events !== null && Object.hasOwn(events, logoutEvent);
+  if (!isLogout || nonce !== undefined) throw new BadClaims('events');
+  const sid = idOf(payload.sid);
+  if (sid === null) throw new BadClaims('sid');
+  return sid;
+}
+
 /** Somebody's words, made one line that can be shown; null where nothing is left. */
 function lineOf(words: string): string | null {
   const shown = clean(words).replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ');
@@ -208,7 +269,9 @@ const awayErrors = ['server_error', 'temporarily_unavailable'];
 
 /** Whether the same may go well a while later. */
 function isAway(error: unknown): boolean {
-  if (error instanceof NotDiscovered) return true;
+  if (error instanceof NotDiscovered || error instanceof errors.JWKSTimeout) return true;
+  // A JOSEError of no kind of its own: the keys were not answered as they should be.
+  if (error instanceof errors.JOSEError) return error.code === errors.JOSEError.code;
   if (error instanceof client.AuthorizationResponseError) return awayErrors.includes(error.error);
   if (error instanceof client.ResponseBodyError) return error.status >= 500;
   if (error instanceof client.ClientError) {

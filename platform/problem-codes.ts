@@ -64,6 +64,12 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     title: 'Signing in needs HTTPS, or the page of this very machine',
     advice: 'Put a proxy with a certificate before AppHub and name it in APPHUB_TRUSTED_PROXIES.',
   },
+  'bad-logout-token': {
+    status: 400,
+    title: 'This is no token about the end of a session',
+    advice:
+      'The provider signs it for this client, with `sid`: require the session where AppHub is registered.',
+  },
   'token-sign-in-off': {
     status: 403,
     title: 'People sign in at the provider here, not by token',

@@ -6,6 +6,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   admit,
+  type Person,
   type PersonClaims,
   type PersonPolicy,
   type PersonRefusal,
@@ -20,6 +21,7 @@ import type { Seal } from '../../platform/sealed.ts';
 import { cookieOf, hostCookie, sessionCookie } from '../../platform/session-cookie.ts';
 import { execute, stateOf } from '../execute.ts';
 import { causeOf, NoBody } from '../request.ts';
+import { joinProviderSession } from './provider-session.ts';
 import { isProtected, openSession, type SessionDeps } from './session.ts';
 
 export type SignInDeps = SessionDeps & {
@@ -169,25 +171,43 @@ async function finish(deps: Configured, request: FastifyRequest, reply: FastifyR
   }
   const person = admit(claims, policy);
   if (typeof person === 'string') return refuse(deps, request, reply, person, `oidc:${claims.sub}`);
-  const { sessionId, redirectTo } = login;
   try {
-    await openSession(deps, request, reply, {
-      subject: person.subject,
-      name: person.name,
-      how: 'oidc',
-      scopes: [...person.scopes],
-      apps: person.apps === null ? null : [...person.apps],
-      providerSessionId: claims.sid,
-      endsBefore: null,
-      sessionId,
-      before: login.before ?? (await sessionOf(deps, request)),
-    });
+    const isOpen = await openSessionOf(deps, request, reply, { login, claims, person });
+    return isOpen
+      ? reply.redirect(login.redirectTo, 303)
+      : refuse(deps, request, reply, 'provider-refused', person.subject);
   } catch (error) {
     const isRepeated = error instanceof Refusal && error.code === 'already-exists';
     if (isRepeated) return refuse(deps, request, reply, 'missing-login', person.subject);
     throw error;
   }
-  return reply.redirect(redirectTo, 303);
+}
+
+/** False when the provider ended its own session while this one was opened. */
+async function openSessionOf(
+  deps: Configured,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { login, claims, person }: { login: Login; claims: PersonClaims; person: Person },
+): Promise<boolean> {
+  const { sessionId } = login;
+  const { sid: providerSessionId } = claims;
+  const { subject, name, scopes, apps } = person;
+  await openSession(deps, request, reply, {
+    subject,
+    name,
+    how: 'oidc',
+    scopes: [...scopes],
+    apps: apps === null ? null : [...apps],
+    providerSessionId,
+    endsBefore: null,
+    sessionId,
+    before: login.before ?? (await sessionOf(deps, request)),
+  });
+  if (providerSessionId === null) return true;
+  const metadata = { ...causeOf(request, deps.clock).metadata, actor: subject };
+  const { issuer } = deps.oidc.provider;
+  return joinProviderSession(deps.store, issuer, { providerSessionId, sessionId }, metadata);
 }
 
 /** The session that the browser has by now: for what is public nobody has looked yet. */

@@ -4,6 +4,7 @@
  */
 import type { ApiKeyEvent } from '../../domain/access/api-key.ts';
 import type { AttemptEvent } from '../../domain/access/attempt.ts';
+import type { ProviderSessionEvent } from '../../domain/access/provider-session.ts';
 import type { SessionEvent } from '../../domain/access/session.ts';
 import type { BuildEvent } from '../../domain/apps/build.ts';
 import type { LaunchEvent } from '../../domain/apps/launch.ts';
@@ -12,7 +13,7 @@ import { type Op, type Projection, put } from '../projection.ts';
 
 const table = 'access_audit';
 
-type AppEvent = Exclude<EventOf<EventType>, ApiKeyEvent | SessionEvent | AttemptEvent>;
+type AppEvent = Exclude<EventOf<EventType>, ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent>;
 
 const ofApp = (event: Recorded<AppEvent>) => asked(event, `apps/${event.data.appId}`, event.data.appId);
 const ofBuild = (event: Recorded<BuildEvent>) =>
@@ -102,6 +103,9 @@ const on: {
   ApiKeyRevoked: ofKey,
   SessionOpened: ofSession,
   SessionEnded: ofSession,
+  // What comes of them here is told by the sessions themselves.
+  ProviderSessionJoined: () => [],
+  ProviderSessionEnded: () => [],
   AttemptsRefused: refused,
 };
 

@@ -100,7 +100,7 @@ function requestOf(
       ),
       where === 'path' ? {} : { requiredKeys: [] },
     );
-  const schema = operation.requestBody?.content['application/json'].schema;
+  const [[type = '', { schema }] = ['', {}]] = Object.entries<Schema>(operation.requestBody?.content ?? {});
   const body = schema === undefined ? fc.constant(undefined) : valueFor(schema, known);
   return fc
     .tuple(values('path'), values('query'), body, fc.boolean())
@@ -119,11 +119,22 @@ function requestOf(
       return {
         method: verb.toUpperCase(),
         path: `${filled}?${search.join('&')}`,
-        body: given,
-        headers: key as Record<string, string>,
+        body: given === undefined ? undefined : written(type, given),
+        headers: { ...key, ...(given === undefined ? {} : { 'content-type': type }) } as Record<
+          string,
+          string
+        >,
       };
     });
 }
+
+/** A body as its media type has it. */
+const written = (type: string, value: unknown): string =>
+  type === 'application/x-www-form-urlencoded'
+    ? new URLSearchParams(
+        Object.entries(Object(value)).map(([name, one]): [string, string] => [name, String(one)]),
+      ).toString()
+    : JSON.stringify(value);
 
 suite('any request', async () => {
   const api = await startApi({ allowLocalRepositories: true });
@@ -151,16 +162,12 @@ suite('any request', async () => {
         const property = fc.asyncProperty(
           requestOf(path, verb, operation, known),
           async ({ method, path: place, body, headers }) => {
-            const text =
-              body === undefined
-                ? {}
-                : { body: JSON.stringify(body), headers: { ...headers, 'content-type': 'application/json' } };
-            const answer = await api.ask(method, place, { headers, ...text });
+            const answer = await api.ask(method, place, { headers, ...(body === undefined ? {} : { body }) });
             statuses.add(answer.status);
             if (answer.status < 400) return;
             assert.ok(
               answer.status < 500 || place.startsWith('/readyz'),
-              `${method} ${place} ${JSON.stringify(body)}: ${answer.text}`,
+              `${method} ${place} ${body}: ${answer.text}`,
             );
             assertProblem(answer, answer.status, answer.body.code);
           },

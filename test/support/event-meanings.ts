@@ -33,5 +33,7 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   ApiKeyRevoked: 'The key is good for nothing any more.',
   SessionOpened: 'Somebody signed in on a browser.',
   SessionEnded: 'Somebody was signed out; `reason` says by whom.',
+  ProviderSessionJoined: 'A session here was opened by one at the provider, and ends with it.',
+  ProviderSessionEnded: 'The provider reported that the session there is over.',
   AttemptsRefused: 'Somebody asked for what he may not have, `count` times between `since` and `at`.',
 };

@@ -93,6 +93,9 @@ function configurationOf(publicUrl: string, isPublic: boolean): object {
     ],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups'] },
     cookies: { keys: ['a key of the tests'] },
+    // Its own way out does not go to this machine.
+    fetch: (url: string, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown }) =>
+      fetch(url, options),
     features: { backchannelLogout: { enabled: true } },
     findAccount: (_context: unknown, id: string) => {
       const account = accounts[id];

@@ -24,6 +24,7 @@ export const asked = (event: Recorded, request: RequestOrigin): Recorded => ({
 
 function streamOf({ data }: PlatformEvent): string {
   if ('keyId' in data) return `access.api-key-${data.keyId}`;
+  if ('providerSessionId' in data && !('subject' in data)) return 'access.provider-session-p1';
   if ('sessionId' in data) return `access.session-${data.sessionId}`;
   return 'appId' in data ? `apps.repository-${data.appId}` : 'access.attempt-a1';
 }
@@ -211,6 +212,8 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     reason: 'signed-out',
     at: '2026-01-01T00:00:29.000Z',
   },
+  ProviderSessionJoined: { providerSessionId: 'p1', sessionId: 's1', at: '2026-01-01T00:00:28.000Z' },
+  ProviderSessionEnded: { providerSessionId: 'p1', at: '2026-01-01T00:00:29.000Z' },
   AttemptsRefused: {
     actor: 'anonymous',
     outcome: 'unauthorized',
