@@ -141,14 +141,20 @@ async function runRoom(config: Config, room: Room, stopped: Promise<void>): Prom
 }
 
 function greet(url: string, config: Config, secrets: { operatorToken: string; isNew: boolean }): void {
-  const lines = [`AppHub is at ${url}`];
-  if (secrets.isNew) {
-    lines.push(`Operator token: ${secrets.operatorToken}`);
-    // What follows # stays in the browser; the page signs in with it and takes it out of the address.
-    lines.push(`Sign in at once: ${url}/#token=${secrets.operatorToken}`);
-  }
-  if (!secrets.isNew) lines.push(`Operator token: in ${path.join(config.dataDir, 'operator-token')}`);
+  const lines = [`AppHub is at ${url}`, ...waysIn(url, config, secrets)];
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function waysIn(
+  url: string,
+  { oidc, legacyTokens, dataDir }: Config,
+  { operatorToken, isNew }: { operatorToken: string; isNew: boolean },
+): readonly string[] {
+  const people = oidc === undefined ? [] : [`People sign in at ${oidc.issuer}`];
+  if (oidc !== undefined && !legacyTokens) return people;
+  if (!isNew) return [...people, `Operator token: in ${path.join(dataDir, 'operator-token')}`];
+  // What follows # stays in the browser; the page signs in with it and takes it out of the address.
+  return [...people, `Operator token: ${operatorToken}`, `Sign in at once: ${url}/#token=${operatorToken}`];
 }
 
 function readVersion(): string {

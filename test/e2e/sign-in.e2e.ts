@@ -44,6 +44,12 @@ runE2E('a person signs in at the provider, is known here, and signs out at both'
   await fillIn(page, 'ada');
   await isAt(e2e, page, `${hub.url}/?q=shop`);
   const first = await identity(page);
+  assert.deepEqual(await hub.get('/auth/options'), {
+    oidc: { name: new URL(oidc.issuer).host },
+    token: false,
+  });
+  assert.match(hub.output(), /People sign in at http:/);
+  assert.doesNotMatch(hub.output(), /Operator token|#token/);
   assert.equal(first.status, 200, JSON.stringify(first));
   assert.equal(first.data?.subject, 'oidc:ada');
   assert.deepEqual(first.data?.scopes, ['apps:read', 'apps:write', 'keys:write']);

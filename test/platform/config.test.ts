@@ -72,6 +72,7 @@ suite('settings', () => {
     ['APPHUB_OPERATOR_TOKEN', 'apphub_0123456789.~+-', 'operatorToken', 'apphub_0123456789.~+-'],
     ['APPHUB_WEBHOOK_SECRET', 'any / kind = of text', 'webhookSecret', 'any / kind = of text'],
     ['LOG_LEVEL', 'WARN', 'logLevel', 'warn'],
+    ['APPHUB_PUBLIC_URL', 'https://Apphub.example.org/', 'publicUrl', 'https://apphub.example.org'],
   ];
   for (const [name, value, field, expected] of taken) {
     test(`${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[field], expected));
@@ -97,6 +98,11 @@ suite('settings', () => {
     ['APPHUB_BUILDS_AT_ONCE', '0', /1 to 64/],
     ['APPHUB_S3_BUCKET', 'b', /APPHUB_S3_ACCESS_KEY_ID/],
     ['LOG_LEVEL', 'loud', /trace, debug, info/],
+    ['APPHUB_PUBLIC_URL', 'https://h/apphub', /without a path/],
+    ['APPHUB_PUBLIC_URL', 'https://user@h', /without a path/],
+    ['APPHUB_PUBLIC_URL', 'apphub.example.org', /such as https:/],
+    ['APPHUB_PUBLIC_URL', 'ftp://h', /such as https:/],
+    ['APPHUB_OIDC_ISSUER', 'https://h', /also needs APPHUB_OIDC_CLIENT_ID/],
   ];
   for (const [name, value, says] of refused) {
     test(`${name}=${value} is refused in words`, () => {
@@ -120,6 +126,66 @@ suite('settings', () => {
       (error: Error) => !error.message.includes('hunter2'),
     );
   });
+
+  const oidc = {
+    APPHUB_OIDC_ISSUER: 'https://id.example.org/realms/a',
+    APPHUB_OIDC_CLIENT_ID: 'apphub',
+    APPHUB_OIDC_GROUP_SCOPES: '{"staff": ["apps:*", "audit:read"]}',
+  };
+  test('a provider where an issuer is named', () => {
+    const { APPHUB_OIDC_ISSUER: _, ...noIssuer } = oidc;
+    assert.equal(readConfig(noIssuer).oidc, undefined);
+    assert.deepEqual(readConfig(oidc).oidc, {
+      issuer: 'https://id.example.org/realms/a',
+      clientId: 'apphub',
+      clientSecret: undefined,
+      scopes: 'openid email profile',
+      groupsClaim: 'groups',
+      policy: { allowedDomains: [], groupScopes: { staff: ['apps:*', 'audit:read'] }, groupApps: {} },
+    });
+    const full = readConfig({
+      ...oidc,
+      APPHUB_OIDC_CLIENT_SECRET: 's',
+      APPHUB_OIDC_SCOPES: 'openid groups',
+      APPHUB_OIDC_GROUPS_CLAIM: 'roles',
+      APPHUB_OIDC_ALLOWED_DOMAINS: 'Example.org, example.net,',
+      APPHUB_OIDC_GROUP_APPS: '{"staff": ["team-*", "shop"]}',
+    }).oidc;
+    assert.deepEqual(full?.policy.allowedDomains, ['example.org', 'example.net']);
+    assert.deepEqual(full?.policy.groupApps, { staff: ['team-*', 'shop'] });
+    assert.deepEqual([full?.clientSecret, full?.scopes, full?.groupsClaim], ['s', 'openid groups', 'roles']);
+  });
+
+  for (const issuer of ['http://localhost:9000', 'http://127.0.0.1:9000/x', 'http://[::1]:9000']) {
+    test(`a provider without TLS on this machine: ${issuer}`, () =>
+      assert.equal(readConfig({ ...oidc, APPHUB_OIDC_ISSUER: issuer }).oidc?.issuer, issuer));
+  }
+
+  const wrong: [string, string, RegExp][] = [
+    ['APPHUB_OIDC_ISSUER', 'http://id.example.org', /must be an https:/],
+    ['APPHUB_OIDC_ISSUER', 'http://127.0.0.1.example.org', /must be an https:/],
+    ['APPHUB_OIDC_ISSUER', 'http://localhost@example.org', /must be an https:/],
+    ['APPHUB_OIDC_ISSUER', 'id.example.org', /must be an https:/],
+    ['APPHUB_OIDC_GROUP_SCOPES', 'staff', /must be JSON such as/],
+    ['APPHUB_OIDC_GROUP_SCOPES', '[]', /must be JSON such as/],
+    ['APPHUB_OIDC_GROUP_SCOPES', 'null', /must be JSON such as/],
+    ['APPHUB_OIDC_GROUP_SCOPES', '{"staff": "apps:read"}', /"staff" must have a list/],
+    ['APPHUB_OIDC_GROUP_SCOPES', '{"staff": ["apps:fly"]}', /"staff" has "apps:fly"/],
+    ['APPHUB_OIDC_GROUP_SCOPES', '{"staff": [1]}', /"staff" has 1/],
+    ['APPHUB_OIDC_GROUP_APPS', '{"staff": ["*"]}', /"staff" has "\*"/],
+    ['APPHUB_OIDC_GROUP_APPS', '{"staff": ["Team"]}', /"staff" has "Team"/],
+    ['APPHUB_OIDC_SCOPES', 'email profile', /must hold openid/],
+    ['APPHUB_OIDC_ALLOWED_DOMAINS', 'a@example.org', /"a@example.org" is no domain/],
+    ['APPHUB_OIDC_ALLOWED_DOMAINS', '*.example.org', /is no domain/],
+  ];
+  for (const [name, value, says] of wrong) {
+    test(`with a provider, ${name}=${value} is refused in words`, () => {
+      assert.throws(
+        () => readConfig({ ...oidc, [name]: value }),
+        error => error instanceof ConfigError && says.test(error.message),
+      );
+    });
+  }
 
   test('S3 where a bucket is named', () => {
     const keys = { APPHUB_S3_ACCESS_KEY_ID: 'id', APPHUB_S3_SECRET_ACCESS_KEY: 'key' };
