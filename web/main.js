@@ -29,7 +29,7 @@ function Root() {
   return html`
     ${state === 'asking' && html`<${Waiting} />`}
     ${state === 'out' && html`<${SignIn} />`}
-    ${who !== null && html`<${Hub} key=${who.subject} />`}
+    ${(state === 'in' || state === 'ended') && html`<${Hub} key=${who?.subject} />`}
     ${state === 'ended' && html`<${SignInAgain} />`}
     <${LiveRegion} />
     <${Toasts} />

@@ -53,10 +53,13 @@ function Records({ filters }) {
   return html`
     <section class="panel-stack" aria-label="Record">
       ${error && html`<${ProblemBox} what="This may be old" error=${error} onRetry=${reload} />`}
-      ${items.length === 0 && html`<${NothingFound} filters=${filters} />`}
-      <ol class="history audit-list" role="list">
-        ${items.map(record => html`<${Entry} key=${record.position} record=${record} filters=${filters} />`)}
-      </ol>
+      ${
+        items.length === 0
+          ? html`<${NothingFound} filters=${filters} />`
+          : html`<ol class="history audit-list" role="list">
+            ${items.map(record => html`<${Entry} key=${record.position} record=${record} filters=${filters} />`)}
+          </ol>`
+      }
       ${more && html`<p class="more"><button type="button" onClick=${more}>Show older ones</button></p>`}
     </section>
   `;

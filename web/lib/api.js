@@ -1,5 +1,5 @@
 /** The HTTP API: how it says no, reading what was just written, and changing things as who is signed in. */
-import { hasEnded, isIn, session } from './identity.js';
+import { hasEnded, session } from './identity.js';
 
 /** @import { Identity } from './shapes.js' */
 /** @typedef {{ field: string, message: string }} FieldError */
@@ -126,12 +126,13 @@ async function send(path, options = {}, msMax = askMsMax) {
 
 /**
  * Who is signed in by the cookie of this browser, for the whole page. Answers null where that is nobody.
+ * @param {'in' | 'asking'} [state] what becomes of the page where it is somebody
  * @returns {Promise<Identity | null>} @throws {Problem} where it cannot be known
  */
-export async function askIdentity() {
+export async function askIdentity(state = 'in') {
   try {
     const { data } = await (await send('/auth/identity')).json();
-    isIn(data);
+    session.set({ state, who: data, reason: '' });
     return data;
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 401) throw error;

@@ -6,7 +6,7 @@ import { createStore, useStore } from './store.js';
 /** @import { Identity } from './shapes.js' */
 
 /**
- * `asking`: not known yet; `out`: nobody; `in`: `who`; `ended`: `who` was signed in until just now, so what he has typed stays.
+ * `asking`: not settled yet; `out`: nobody; `in`: `who`; `ended`: `who` was signed in until just now, so what he has typed stays.
  * @typedef {{ state: 'asking' | 'out' | 'in' | 'ended', who: Identity | null, reason: string }} Session
  */
 

@@ -4,7 +4,7 @@
  */
 import { toast } from './announce.js';
 import { askIdentity, getJson, Problem, write } from './api.js';
-import { hasEnded, isOut, session } from './identity.js';
+import { hasEnded, isIn, isOut, session } from './identity.js';
 
 const key = 'apphub.session';
 /** The longest time a browser's timer can wait. */
@@ -85,16 +85,27 @@ export async function startSession() {
     if (event.key === key) void heardOf(event.newValue);
   });
   document.addEventListener('visibilitychange', () => !document.hidden && void lookAgain());
+  // Whoever follows such a link from the page itself loads nothing anew.
+  addEventListener('hashchange', () => void enter());
   session.watch(waitForEnd);
+  await enter();
+}
+
+/** Comes in by the token in the address, else by the cookie. Nobody is thrown out by an address that somebody made up. */
+async function enter() {
   const reason = refusalFromAddress();
   const token = tokenFromAddress();
+  const { state: before } = session.get();
+  if (before !== 'asking' && token === '') return;
   try {
-    // Nobody is to be thrown out by an address that somebody else made up.
-    if (await mayBeIn()) await askIdentity();
+    // Who is about to become somebody else has no page yet, whose reads would be refused meanwhile.
+    if (before === 'asking' && (await mayBeIn())) await askIdentity(token === '' ? 'in' : 'asking');
     if (token !== '') await signIn(token);
   } catch (error) {
+    const { who } = session.get();
     const said = error instanceof Problem ? `${error.message}. ${error.detail}` : String(error);
-    if (session.get().state !== 'in') return isOut(said.trim());
+    if (who === null) return isOut(said.trim());
+    isIn(who);
   }
   const { state, who } = session.get();
   if (state === 'in') keep(who?.credentialId ?? '');
