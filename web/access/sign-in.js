@@ -100,7 +100,7 @@ function WithToken() {
         <summary>Where do I find it?</summary>
         <p>AppHub printed it when it was started for the first time. On its machine it is kept in the data folder:</p>
         <pre><code>cat data/operator-token</code></pre>
-        <p>Whoever has it can do everything here, so treat it like a password. This browser does not keep it:
+        <p>With this one everything can be done here, so treat it like a password. The browser does not keep it:
           it opens a session, which ends when you sign out, here or from elsewhere.</p>
       </details>
     </form>

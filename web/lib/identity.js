@@ -32,7 +32,7 @@ export function hasEnded() {
  * @param {string} scope
  * @param {string} [appId]
  */
-export function whyNot(who, scope, appId) {
+function whyNot(who, scope, appId) {
   if (who === null) return 'Sign in first';
   if (!grants(who.scopes, scope)) return `Needs the scope ${scope}`;
   if (appId !== undefined && !isAmong(who.apps, appId))
