@@ -31,7 +31,9 @@ export type RedisConnection = {
 const attemptsMax = 5;
 const backoffMs = 1_000;
 const addMsMax = 5_000;
-const closeMsMax = 8_000;
+/** All of `close` together stays below what a process has for going down. */
+const closeMsMax = 6_500;
+const goodbyeMsMax = 1_000;
 const lockMsDefault = 15_000;
 /** How often a job may be lost by its process before it is left to the sweep. */
 const stallsMax = 5;
@@ -40,7 +42,7 @@ const prefix = 'apphub';
 
 /** One queue an effect, so that slow builds never stand before quick launches. */
 export function redisQueue(effects: readonly Effect[], redis: RedisConnection, log: QueueLog): JobQueue {
-  const running = new Map<string, AbortController>();
+  const running = new Map<string, { aborter: AbortController; ended: Promise<void> }>();
   const queues = new Map<string, Queue>();
   const workers: Worker[] = [];
   const closing = Promise.withResolvers<never>();
@@ -53,13 +55,10 @@ export function redisQueue(effects: readonly Effect[], redis: RedisConnection, l
     // Redis has forgotten that it runs here, and was told of it again.
     if (running.has(id)) return;
     const aborter = new AbortController();
-    running.set(id, aborter);
     if (isClosing) aborter.abort(new Shutdown());
-    try {
-      await effect.run(job.data, aborter.signal);
-    } finally {
-      running.delete(id);
-    }
+    const ended = effect.run(job.data, aborter.signal).finally(() => running.delete(id));
+    running.set(id, { aborter, ended });
+    await ended;
   };
   for (const effect of effects) {
     if (effect.atOnce === 'inOrder') continue;
@@ -101,16 +100,22 @@ export function redisQueue(effects: readonly Effect[], redis: RedisConnection, l
       });
     },
     cancel(id, reason) {
-      running.get(id)?.abort(reason);
+      running.get(id)?.aborter.abort(reason);
     },
     async close() {
       isClosing = true;
       closing.reject(new Error('closing'));
-      for (const aborter of running.values()) aborter.abort(new Shutdown());
-      const ended = Promise.allSettled(workers.map(worker => worker.close()));
+      for (const { aborter } of running.values()) aborter.abort(new Shutdown());
+      const told = Promise.allSettled(workers.map(worker => worker.pause()));
+      const ended = Promise.allSettled([...running.values()].map(job => job.ended));
       await within(closeMsMax, ended).catch(() => undefined);
-      // Without Redis neither ends by itself.
-      await Promise.allSettled([...workers, ...queues.values()].map(each => each.disconnect()));
+      // A Redis that is away hears nothing of it: from here on nobody waits for it.
+      await within(goodbyeMsMax, told).catch(() => undefined);
+      const gone = [
+        ...workers.map(worker => worker.close(true)),
+        ...[...queues.values()].map(queue => queue.disconnect()),
+      ];
+      await within(goodbyeMsMax, Promise.allSettled(gone)).catch(() => undefined);
     },
   };
 }

@@ -4,35 +4,8 @@ import { suite, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Cancelled, type Effect, Shutdown } from '../../workers/effect.ts';
 import { inlineQueue } from '../../workers/inline-queue.ts';
-import type { Job } from '../../workers/reaction.ts';
+import { holdingEffect, jobOf } from '../support/holding-effect.ts';
 import { eventually } from '../support/workers.ts';
-
-/** An effect that notes what it runs, and runs until it is told to end or its signal aborts. */
-function holding(name: string, atOnce: Effect['atOnce']) {
-  const begun: string[] = [];
-  const running = new Map<string, { end(): void; signal: AbortSignal }>();
-  const effect: Effect = {
-    name,
-    atOnce,
-    run(data, signal) {
-      const key = String(data.key);
-      begun.push(key);
-      return new Promise((resolve, reject) => {
-        const leave = (go: () => void) => () => {
-          running.delete(key);
-          go();
-        };
-        signal.addEventListener(
-          'abort',
-          leave(() => reject(signal.reason)),
-        );
-        running.set(key, { end: leave(resolve), signal });
-      });
-    },
-  };
-  const end = (key: string) => running.get(key)?.end();
-  return { effect, begun, running, end };
-}
 
 function openQueue(...effects: Effect[]) {
   const warnings: string[] = [];
@@ -43,8 +16,6 @@ function openQueue(...effects: Effect[]) {
   return { queue: inlineQueue(effects, log), warnings };
 }
 
-const job = (effect: string, key: string): Job => ({ effect, id: `${effect}.${key}`, data: { key } });
-
 /** Every promise that can go on without time has done so. */
 async function settle(): Promise<void> {
   for (let turns = 0; turns < 5; turns += 1) await turn();
@@ -52,11 +23,11 @@ async function settle(): Promise<void> {
 
 suite('jobs in the process', () => {
   test('run side by side as many as may, each effect for itself, in the order they came', async () => {
-    const slow = holding('slow', 2);
-    const quick = holding('quick', 1);
+    const slow = holdingEffect('slow', 2);
+    const quick = holdingEffect('quick', 1);
     const { queue } = openQueue(slow.effect, quick.effect);
-    for (const key of ['a', 'b', 'c', 'd']) await queue.add(job('slow', key));
-    await queue.add(job('quick', 'x'));
+    for (const key of ['a', 'b', 'c', 'd']) await queue.add(jobOf('slow', key));
+    await queue.add(jobOf('quick', 'x'));
     await settle();
     assert.deepEqual([...slow.running.keys()], ['a', 'b']);
     assert.deepEqual([...quick.running.keys()], ['x']);
@@ -71,9 +42,9 @@ suite('jobs in the process', () => {
   });
 
   test('with an id that waits or runs are that job; once it has ended they are another', async () => {
-    const { effect, begun, end } = holding('work', 2);
+    const { effect, begun, end } = holdingEffect('work', 2);
     const { queue } = openQueue(effect);
-    for (const key of ['a', 'a', 'b', 'c', 'c', 'a']) await queue.add(job('work', key));
+    for (const key of ['a', 'a', 'b', 'c', 'c', 'a']) await queue.add(jobOf('work', key));
     await settle();
     assert.deepEqual(begun, ['a', 'b']);
     end('b');
@@ -81,16 +52,16 @@ suite('jobs in the process', () => {
     assert.deepEqual(begun, ['a', 'b', 'c']);
     end('a');
     await settle();
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
     assert.deepEqual(begun, ['a', 'b', 'c', 'a']);
     await queue.close();
   });
 
   test('are refused where nobody could do them', async () => {
-    const { queue } = openQueue(holding('in-order', 'inOrder').effect);
-    await assert.rejects(queue.add(job('unknown', 'a')), /no effect unknown/);
-    await assert.rejects(queue.add(job('in-order', 'a')), /no effect in-order/);
+    const { queue } = openQueue(holdingEffect('in-order', 'inOrder').effect);
+    await assert.rejects(queue.add(jobOf('unknown', 'a')), /no effect unknown/);
+    await assert.rejects(queue.add(jobOf('in-order', 'a')), /no effect in-order/);
     await queue.close();
   });
 
@@ -106,24 +77,24 @@ suite('jobs in the process', () => {
       },
     };
     const { queue, warnings } = openQueue(effect);
-    await queue.add(job('work', 'first'));
-    for (let n = 1; n <= 10_000; n += 1) await queue.add(job('work', `${n}`));
+    await queue.add(jobOf('work', 'first'));
+    for (let n = 1; n <= 10_000; n += 1) await queue.add(jobOf('work', `${n}`));
     assert.deepEqual(warnings, []);
-    await queue.add(job('work', 'late'));
+    await queue.add(jobOf('work', 'late'));
     assert.deepEqual(warnings, ['too many jobs wait; the sweep will find this one again']);
     first.resolve();
     await eventually(() => assert.equal(begun.size, 10_001));
     assert.ok(!begun.has('late'));
-    await queue.add(job('work', 'late'));
+    await queue.add(jobOf('work', 'late'));
     await settle();
     assert.ok(begun.has('late'));
     await queue.close();
   });
 
   test('that were cancelled end, or never begin, and are not tried again', async () => {
-    const { effect, begun, running } = holding('work', 1);
+    const { effect, begun, running } = holdingEffect('work', 1);
     const { queue, warnings } = openQueue(effect);
-    for (const key of ['a', 'b', 'c']) await queue.add(job('work', key));
+    for (const key of ['a', 'b', 'c']) await queue.add(jobOf('work', key));
     await settle();
     const { signal } = running.get('a') ?? assert.fail('a does not run');
     queue.cancel('work.b', new Cancelled());
@@ -165,7 +136,7 @@ suite('jobs in the process that fail', () => {
     const pass = stopTime(t);
     const { effect, runs } = failing(Number.POSITIVE_INFINITY);
     const { queue, warnings } = openQueue(effect);
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
     assert.equal(runs(), 1);
     for (const [at, waitMs] of [1_000, 2_000, 4_000, 8_000].entries()) {
@@ -177,7 +148,7 @@ suite('jobs in the process that fail', () => {
     await pass(3_600_000);
     assert.equal(runs(), 5);
     assert.deepEqual(warnings, Array(5).fill('a job failed'));
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
     assert.equal(runs(), 6);
     await queue.close();
@@ -187,9 +158,9 @@ suite('jobs in the process that fail', () => {
     const pass = stopTime(t);
     const { effect, runs } = failing(1);
     const { queue } = openQueue(effect);
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
     assert.equal(runs(), 1);
     await pass(1_000);
@@ -203,7 +174,7 @@ suite('jobs in the process that fail', () => {
     const pass = stopTime(t);
     const { effect, runs } = failing(Number.POSITIVE_INFINITY);
     const { queue } = openQueue(effect);
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
     queue.cancel('work.a', new Cancelled());
     await pass(3_600_000);
@@ -215,7 +186,7 @@ suite('jobs in the process that fail', () => {
     stopTime(t);
     const { effect, runs } = failing(Number.POSITIVE_INFINITY);
     const { queue } = openQueue(effect);
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     await settle();
     await queue.close();
     assert.equal(runs(), 1);
@@ -224,16 +195,16 @@ suite('jobs in the process that fail', () => {
 
 suite('jobs of a process that goes down', () => {
   test('end with Shutdown and are waited for; none begins', async () => {
-    const { effect, begun, running } = holding('work', 1);
+    const { effect, begun, running } = holdingEffect('work', 1);
     const { queue, warnings } = openQueue(effect);
-    await queue.add(job('work', 'a'));
-    await queue.add(job('work', 'b'));
+    await queue.add(jobOf('work', 'a'));
+    await queue.add(jobOf('work', 'b'));
     await settle();
     const { signal } = running.get('a') ?? assert.fail('a does not run');
     await queue.close();
     assert.ok(signal.reason instanceof Shutdown);
     assert.equal(running.size, 0);
-    await queue.add(job('work', 'c'));
+    await queue.add(jobOf('work', 'c'));
     await settle();
     assert.deepEqual(begun, ['a']);
     assert.deepEqual(warnings, []);
@@ -251,7 +222,7 @@ suite('jobs of a process that goes down', () => {
       },
     };
     const { queue } = openQueue(effect);
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     const closing = queue.close().then(() => assert.ok(hasEnded, 'it was not waited for'));
     await settle();
     done.resolve();
@@ -261,7 +232,7 @@ suite('jobs of a process that goes down', () => {
   test('that do not listen are left after a while', async t => {
     const deaf: Effect = { name: 'work', atOnce: 1, run: () => new Promise(() => {}) };
     const { queue } = openQueue(deaf);
-    await queue.add(job('work', 'a'));
+    await queue.add(jobOf('work', 'a'));
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let isClosed = false;
     const closing = queue.close().then(() => {

@@ -1,10 +1,12 @@
 /** Subscribers that do not read: they cost nobody anything, and miss nothing. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:http2';
+import { type ClientHttp2Stream, connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   EventStoreDBClient,
   type PersistentSubscriptionToStreamResolvedEvent,
@@ -23,6 +25,11 @@ const eventBytes = 16 * 1024;
 /** What they would take if everything were kept for each of them is ten times as much. */
 const memoryBytesMax = 60 * 1024 * 1024;
 
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+const used = () => process.memoryUsage().arrayBuffers;
+type ReadOptions = NonNullable<Parameters<typeof readRequest.frame>[0]['options']>;
+
 async function largeLog(t: TestContext) {
   const directory = await mkdtemp(path.join(tmpdir(), 'log-slow-'));
   const storage = await openSegmentStorage({ directory, durability: 'none' });
@@ -36,7 +43,6 @@ async function largeLog(t: TestContext) {
   });
   const log = await openEventLog(storage);
   const data = Buffer.alloc(eventBytes, 120);
-  const used = () => process.memoryUsage().arrayBuffers;
   return {
     server,
     closings,
@@ -59,27 +65,60 @@ function assertLittle(bytes: number): void {
   assert.ok(bytes < memoryBytesMax, `${Math.round(bytes / 1024 / 1024)} MiB`);
 }
 
+/** A call of Read on a connection of its own, of which nothing is taken until someone listens for its data. */
+function openRead(port: number, closings: (() => unknown)[], options: ReadOptions): ClientHttp2Stream {
+  const session = connect(`http://127.0.0.1:${port}`);
+  session.on('error', () => undefined);
+  closings.push(() => session.destroy());
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/event_store.client.streams.Streams/Read',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  stream.on('error', () => undefined);
+  stream.end(readRequest.frame({ options }));
+  return stream;
+}
+
+const begun = (streams: readonly ClientHttp2Stream[]) =>
+  Promise.all(streams.map(stream => new Promise(resolve => stream.once('readable', () => resolve(0)))));
+
 test('a dozen subscribers that do not read keep no append waiting and take little memory', async t => {
   const { server, closings, fill } = await largeLog(t);
-  const open = () => {
-    const session = connect(`http://127.0.0.1:${server.port}`);
-    session.on('error', () => undefined);
-    closings.push(() => session.destroy());
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': '/event_store.client.streams.Streams/Read',
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
-    stream.on('error', () => undefined);
-    stream.end(readRequest.frame({ options: { all: { start: {} }, subscription: {} } }));
-    return stream;
-  };
-  const slow = Array.from({ length: subscribers }, open);
-  await Promise.all(slow.map(stream => new Promise(resolve => stream.once('readable', () => resolve(0)))));
+  const slow = Array.from({ length: subscribers }, () =>
+    openRead(server.port, closings, { all: { start: {} }, subscription: {} }),
+  );
+  await begun(slow);
   assertLittle(await fill());
 
   // Who begins to read at last gets everything.
+  let bytes = 0;
+  slow[0]?.on('data', chunk => {
+    bytes += chunk.length;
+  });
+  await until(() => bytes > eventsMax * eventBytes);
+});
+
+test('readers of a long stream that take nothing are sent a page, and one more is held', async t => {
+  const { server, closings, fill } = await largeLog(t);
+  await fill();
+  const before = used();
+  const options = { stream: { stream: { name: 'large' }, start: {} }, noFilter: {}, count: eventsMax };
+  const slow = Array.from({ length: subscribers }, () => openRead(server.port, closings, options));
+  await begun(slow);
+  // Meanwhile others are served: what the slow ones would be sent, if nothing held it back, has long been read.
+  for (let reads = 0; reads < 3; reads += 1) {
+    let bytes = 0;
+    openRead(server.port, closings, options).on('data', chunk => {
+      bytes += chunk.length;
+    });
+    await until(() => bytes > eventsMax * eventBytes);
+  }
+  // What the others have left behind, on both sides, is not what the slow ones hold.
+  collectGarbage();
+  assertLittle(used() - before);
+
   let bytes = 0;
   slow[0]?.on('data', chunk => {
     bytes += chunk.length;

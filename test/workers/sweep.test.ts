@@ -1,0 +1,192 @@
+/** What a sweep finds in the tables: work that waits or was interrupted, launches whose time is over, work of archived apps. */
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { ingestion } from '../../domain/apps/ingestion.ts';
+import { inlineQueue } from '../../workers/inline-queue.ts';
+import { expireLaunches, type SweepDeps, sweepArchived, sweepJobs } from '../../workers/sweep.ts';
+import {
+  commit,
+  confirmRemoved,
+  failLaunch,
+  finishBuild,
+  markRunning,
+  startBuild,
+  startIngestion,
+  startLaunch,
+} from '../support/play.ts';
+import { eventually, history, openWorkerBench, type WorkerBench } from '../support/workers.ts';
+
+const quiet = { warn: () => undefined, error: () => undefined };
+const spec = { repoUrl: 'https://git.example/app.git', ref: null, commit, dockerfilePath: 'Dockerfile' };
+const image = { image: 'apphub/app:1', imageId: 'sha256:1' };
+
+/** The real queue, with effects that only note what they are run for. */
+function openNotingQueue() {
+  const ran: string[] = [];
+  const effects = ['ingest', 'build', 'launch', 'remove'].map(name => ({
+    name,
+    atOnce: 10,
+    run: async (data: object) => void ran.push(`${name} ${Object.values(data).join(' ')}`),
+  }));
+  return { ran, queue: inlineQueue(effects, quiet) };
+}
+
+/** The tables know everything that is in the log. */
+async function projected(bench: WorkerBench): Promise<void> {
+  await eventually(async () => {
+    const { position } =
+      (await bench.sql('projection_checkpoints').min('position as position').first()) ?? {};
+    assert.ok(BigInt(position ?? 0) >= (bench.events.at(-1)?.position ?? 0n));
+  });
+}
+
+suite('a sweep', () => {
+  let bench: WorkerBench;
+  let target: { store: WorkerBench['store']; wrote: () => void };
+  before(async () => {
+    bench = await openWorkerBench();
+    target = { store: bench.store, wrote: () => undefined };
+  });
+  after(() => bench.close());
+
+  const queueIngestion = (appId: string) =>
+    bench.say(ingestion, appId, {
+      type: 'QueueIngestion',
+      data: { appId, cause: 'registered', at: new Date().toISOString() },
+    });
+  /** Only what is of this test: the others have left theirs. */
+  const about = (ran: readonly string[], ids: readonly string[]) =>
+    ran.filter(line => ids.some(id => line.includes(id))).sort();
+
+  test('queues what waits or was interrupted, and nothing that has ended', async () => {
+    for (const appId of ['in-queue', 'begun', 'called-off']) await queueIngestion(appId);
+    await startIngestion(target, 'begun');
+    await bench.cancelIngestion('called-off');
+    const build = () => bench.requestBuild({ appId: 'app', ...spec });
+    const [waiting, running, built, cancelled] = [await build(), await build(), await build(), await build()];
+    for (const buildId of [running, built]) await startBuild(target, buildId);
+    await finishBuild(target, built);
+    await bench.cancelBuild(cancelled);
+    const launch = () => bench.requestLaunch(image);
+    const [requested, starting, up] = [await launch(), await launch(), await launch()];
+    const [stopping, stopped, failed] = [await launch(), await launch(), await launch()];
+    for (const launchId of [starting, up, failed]) await startLaunch(target, launchId);
+    await markRunning(target, up);
+    await failLaunch(target, failed);
+    for (const launchId of [stopping, stopped]) await bench.stop(launchId);
+    await confirmRemoved(target, stopped);
+    await projected(bench);
+    const { ran, queue } = openNotingQueue();
+    await sweepJobs({ ...bench, queue });
+    await eventually(() =>
+      assert.deepEqual(
+        about(ran, ['in-queue', 'begun', 'called-off', waiting, running, built, cancelled]),
+        [`ingest begun 1`, `ingest in-queue 1`, `build ${waiting}`, `build ${running}`].sort(),
+      ),
+    );
+    assert.deepEqual(
+      about(ran, [requested, starting, up, stopping, stopped, failed]),
+      [`launch ${requested}`, `launch ${starting}`, `remove ${stopping}`].sort(),
+    );
+    await queue.close();
+  });
+
+  test('stops launches whose time is over, each once, and no others', async () => {
+    const over = { ...image, expiresAt: new Date(Date.now() - 1_000).toISOString() };
+    const [fresh, requested, up, stopping, failed] = [
+      await bench.requestLaunch(image),
+      await bench.requestLaunch(over),
+      await bench.requestLaunch(over),
+      await bench.requestLaunch(over),
+      await bench.requestLaunch(over),
+    ];
+    await startLaunch(target, up);
+    await markRunning(target, up);
+    await bench.stop(stopping);
+    await failLaunch(target, failed);
+    await projected(bench);
+    const deps: SweepDeps = { ...bench, queue: openNotingQueue().queue };
+    // The tables know nothing yet of what the first has said when the second looks.
+    await Promise.all([expireLaunches(deps), expireLaunches(deps)]);
+    await projected(bench);
+    await expireLaunches(deps);
+    for (const launchId of [requested, up]) {
+      const told = bench.events.filter(({ stream }) => stream === `apps.launch-${launchId}`);
+      const stops = told.filter(each => each.type === 'LaunchStopping');
+      assert.deepEqual(
+        stops.map(({ data, metadata }) => [data.reason, metadata.actor]),
+        [['expired', 'workers']],
+      );
+    }
+    assert.deepEqual(history(bench, 'launch', fresh), ['LaunchRequested']);
+    assert.deepEqual(history(bench, 'launch', stopping), ['LaunchRequested', 'LaunchStopping']);
+    assert.deepEqual(history(bench, 'launch', failed), ['LaunchRequested', 'LaunchFailed']);
+  });
+
+  test('is not put off by a launch that has ended while the tables still say otherwise', async () => {
+    const over = { ...image, expiresAt: new Date(Date.now() - 1_000).toISOString() };
+    const launches = [await bench.requestLaunch(over), await bench.requestLaunch(over)] as const;
+    await projected(bench);
+    await bench.sql.transaction(async tx => {
+      // The projector has to wait; readers need not.
+      await tx.raw('lock table apps_launches in share mode');
+      for (const launchId of launches) await failLaunch(target, launchId);
+      await expireLaunches({ ...bench, queue: openNotingQueue().queue });
+    });
+    for (const launchId of launches)
+      assert.deepEqual(history(bench, 'launch', launchId), ['LaunchRequested', 'LaunchFailed']);
+  });
+
+  test('ends what archived apps still do, each once, and leaves the others alone', async () => {
+    const idsOf = async (appId: string) => {
+      await bench.register(appId, spec.repoUrl);
+      const build = await bench.requestBuild({ appId, ...spec });
+      const launch = await bench.requestLaunch({ appId, ...image });
+      return { build, launch };
+    };
+    const kept = await idsOf('kept');
+    const gone = await idsOf('gone');
+    await bench.archive('gone');
+    await projected(bench);
+    await Promise.all([sweepArchived(bench), sweepArchived(bench)]);
+    await eventually(() =>
+      assert.deepEqual(history(bench, 'build', gone.build), ['BuildRequested', 'BuildCancelled']),
+    );
+    assert.deepEqual(history(bench, 'launch', gone.launch), ['LaunchRequested', 'LaunchStopping']);
+    assert.deepEqual(history(bench, 'build', kept.build), ['BuildRequested']);
+    assert.deepEqual(history(bench, 'launch', kept.launch), ['LaunchRequested']);
+  });
+});
+
+test('a sweep takes the thousand that wait longest, and finds the rest when they are done', async () => {
+  const bench = await openWorkerBench();
+  try {
+    // Nothing but the projector's own tables: their rows are made here as it would.
+    await eventually(() => bench.sql('apps_builds').count());
+    const row = (number: number) => ({
+      build_id: `build-${number}`,
+      app_id: 'app',
+      commit,
+      dockerfile_path: 'Dockerfile',
+      cause: 'manual',
+      status: 'queued',
+      attempt: 0,
+      requested_at: new Date(Date.UTC(2026, 0, 1) + number * 1_000),
+    });
+    const rows = Array.from({ length: 1_100 }, (_, at) => row(at)).reverse();
+    await bench.sql.batchInsert('apps_builds', rows, 1_100);
+    const first = openNotingQueue();
+    await sweepJobs({ ...bench, queue: first.queue });
+    await eventually(() => assert.equal(first.ran.length, 1_000));
+    assert.equal(first.ran[0], 'build build-0');
+    assert.ok(!first.ran.includes('build build-1000'));
+    const done = Array.from({ length: 1_000 }, (_, at) => `build-${at}`);
+    await bench.sql('apps_builds').whereIn('build_id', done).update({ status: 'succeeded' });
+    const second = openNotingQueue();
+    await sweepJobs({ ...bench, queue: second.queue });
+    await eventually(() => assert.equal(second.ran.length, 100));
+    assert.equal(second.ran[0], 'build build-1000');
+  } finally {
+    await bench.close();
+  }
+});
