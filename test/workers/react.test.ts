@@ -337,7 +337,7 @@ suite('a process killed at any moment', () => {
 
   /** What the log says of each app in the end, in whatever order its parts were said. */
   function outcome(events: readonly Recorded[]): readonly string[] {
-    return events.map(({ type, data }) => `${data.appId} ${type}`).sort();
+    return events.map(({ type, data }) => `${'appId' in data ? data.appId : ''} ${type}`).sort();
   }
 
   test('loses nothing, and what it does again does not matter', async () => {
