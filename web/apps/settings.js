@@ -57,7 +57,7 @@ function Edit({ app }) {
   );
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (may.why === '') void save.run();
+    void save.run();
   };
   return html`
     <form ref=${form} class="panel panel-body" onSubmit=${submit} novalidate aria-label="Change the app">
