@@ -16,8 +16,11 @@ const unsentMax = 5_000;
 const eventsPerBatchMax = 500;
 const retryMsMax = 10_000;
 const closeMsMax = 3_000;
+const many = '(many)';
 
 type Counted = RefusedAttempt & { count: number; since: string; at: string };
+/** Its id stays the same however often it is tried, so that the log takes it once; what it counts stays too. */
+type Batch = { readonly id: string; readonly refusals: Counted[] };
 type Actor = { singly: number; rest: Map<string, Counted> };
 
 export type Attempts = {
@@ -38,7 +41,8 @@ export type AttemptsDeps = {
 export function openAttempts(deps: AttemptsDeps): Attempts {
   const minute = deps.minuteMs ?? minuteMs;
   let actors = new Map<string, Actor>();
-  let unsent: Counted[] = [];
+  const unsent: Counted[] = [];
+  let batch: Batch | undefined;
   let isClosed = false;
   let sending: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -57,23 +61,35 @@ export function openAttempts(deps: AttemptsDeps): Attempts {
   const rounds = setInterval(tellCounted, minute);
   rounds.unref();
 
-  /** When the log has been away for so long that nothing more fits, the like are counted together. */
+  /** When the log has been away for so long that nothing more fits, the like of one actor are counted together, and the rest. */
   function keep(counted: Counted): void {
     if (unsent.length < unsentMax) return void unsent.push(counted);
-    const like = unsent.findLast(one => one.outcome === counted.outcome) ?? unsent.at(-1);
-    if (like !== undefined) like.count += counted.count;
+    const { outcome } = counted;
+    const like =
+      unsent.findLast(one => one.outcome === outcome && nameOf(one) === nameOf(counted)) ??
+      unsent.findLast(one => one.route === many && one.outcome === outcome);
+    if (like === undefined) return void unsent.push(ofMany(counted));
+    like.count += counted.count;
+    like.at = counted.at;
+  }
+
+  function nextBatch(): Batch | undefined {
+    const refusals = unsent.splice(0, eventsPerBatchMax);
+    return refusals.length === 0 ? undefined : { id: deps.clock.newId(), refusals };
   }
 
   async function send(): Promise<void> {
     let retryMs = flushMs;
-    while (unsent.length > 0) {
-      const batch = unsent.slice(0, eventsPerBatchMax);
+    batch ??= nextBatch();
+    while (batch !== undefined) {
+      const { refusals } = batch;
       try {
         await record(deps, batch);
-        unsent = unsent.slice(batch.length);
+        batch = nextBatch();
         retryMs = flushMs;
       } catch (error) {
-        deps.log.warn({ err: error, unsent: unsent.length }, 'refused attempts could not be recorded');
+        const left = unsent.length + refusals.length;
+        deps.log.warn({ err: error, unsent: left }, 'refused attempts could not be recorded');
         if (isClosed) return;
         await new Promise(resolve => setTimeout(resolve, retryMs));
         retryMs = Math.min(retryMs * 2, retryMsMax);
@@ -85,18 +101,10 @@ export function openAttempts(deps: AttemptsDeps): Attempts {
     note(refused) {
       const at = deps.clock.now();
       const counted = { ...refused, count: 1, since: at, at };
-      const name = `${refused.actor} ${refused.actor === 'anonymous' ? refused.ip : ''}`;
+      const name = nameOf(refused);
       const actor = actors.get(name) ?? { singly: 0, rest: new Map<string, Counted>() };
       if (!actors.has(name) && actors.size >= actorsPerMinuteMax) {
-        const others = {
-          ...counted,
-          actor: 'anonymous',
-          ip: '',
-          userAgent: '',
-          route: '(many)',
-          target: null,
-        };
-        return countIn(others, actors, '(others)');
+        return countIn(ofMany(counted), actors, '(others)');
       }
       actors.set(name, actor);
       if (actor.singly >= singlyPerMinuteMax) return countIn(counted, actors, name);
@@ -115,6 +123,9 @@ export function openAttempts(deps: AttemptsDeps): Attempts {
   };
 }
 
+/** Whoever is nobody is told apart by where he comes from. */
+const nameOf = ({ actor, ip }: RefusedAttempt): string => (actor === 'anonymous' ? `${actor} ${ip}` : actor);
+
 /** One entry an actor and outcome: it tells of the newest attempt, and of how many there were. */
 function countIn(counted: Counted, actors: Map<string, Actor>, name: string): void {
   const actor = actors.get(name) ?? { singly: singlyPerMinuteMax, rest: new Map<string, Counted>() };
@@ -124,9 +135,19 @@ function countIn(counted: Counted, actors: Map<string, Actor>, name: string): vo
   actor.rest.set(counted.outcome, { ...counted, count: count + 1, since });
 }
 
-async function record({ store, clock }: AttemptsDeps, refusals: Counted[]): Promise<void> {
-  const id = clock.newId();
+/** One entry for many actors. */
+const ofMany = (counted: Counted): Counted => ({
+  ...counted,
+  actor: 'anonymous',
+  ip: '',
+  userAgent: '',
+  route: many,
+  target: null,
+});
+
+async function record({ store, clock }: AttemptsDeps, { id, refusals }: Batch): Promise<void> {
   const at = clock.now();
   const metadata = { actor: 'platform', correlationId: id, causationId: id, time: at };
-  await execute(store, attempt, id, { type: 'RecordRefusals', data: { refusals, at } }, metadata);
+  const command = { type: 'RecordRefusals', data: { refusals, at } } as const;
+  await execute(store, attempt, id, command, metadata, { once: true });
 }
