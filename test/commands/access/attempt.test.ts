@@ -141,6 +141,10 @@ suite('refused attempts over HTTP', () => {
         headers: { ...json, 'x-hub-signature-256': `sha256=${canary('signature')}` },
         body: '{}',
       });
+      const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13';
+      const socketKey = 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==';
+      const socket = `GET /stream?access_token=${canary('stream')} HTTP/1.1\r\nHost: localhost\r\n${upgrade}`;
+      assert.match(await api.raw(`${socket}\r\n${socketKey}\r\n\r\n`), /^HTTP\/1\.1 40[01] /);
       const browser = await signIn(api);
       await browser.ask('POST', '/apps', { id: 'other' }, { 'x-csrf-token': canary('csrf') });
       const key = await browser.ask('POST', '/auth/api-keys', {
