@@ -78,6 +78,42 @@ export type Launch = {
   waitingFor: string | null;
 };
 
+export type ApiKey = {
+  id: string;
+  owner: string;
+  name: string;
+  scopes: string[];
+  apps: string[] | null;
+  hint: string;
+  createdAt: string;
+  expiresAt: string | null;
+  lastSeenAt: string | null;
+  status: 'active' | 'expired' | 'revoked';
+};
+
+export type Session = {
+  id: string;
+  subject: string;
+  name: string;
+  openedAt: string;
+  lastSeenAt: string | null;
+  lastSeenIp: string | null;
+  ip: string | null;
+  userAgent: string | null;
+  status: 'open' | 'idle' | 'expired' | 'ended';
+};
+
+export type AuditEntry = {
+  position: string;
+  at: string;
+  actor: string;
+  action: string;
+  target: string | null;
+  outcome: string;
+  ip: string;
+  count: number;
+};
+
 /** An event as the stream sends it. The history names the id `eventId` and says no revision. */
 export type LogEvent = {
   position: string;
@@ -107,3 +143,4 @@ export type Meta = {
 export type One<T> = { data: T };
 export type Many<T> = { data: T[]; meta?: Meta };
 export type Written = { data: { id: string; position: string | null } };
+export type MadeKey = { data: Written['data'] & { key: string } };

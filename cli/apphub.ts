@@ -15,6 +15,16 @@ const nouns: Readonly<Record<string, Noun>> = {
   },
   builds: { summary: 'Images made of apps', load: async () => (await import('./builds.ts')).verbs },
   launches: { summary: 'Running previews of apps', load: async () => (await import('./launches.ts')).verbs },
+  keys: { summary: 'API keys for programs', load: async () => (await import('./keys.ts')).verbs },
+  sessions: {
+    summary: 'Who is signed in on a browser',
+    load: async () => (await import('./sessions.ts')).verbs,
+  },
+  audit: {
+    summary: 'Who did what, and who was refused',
+    implied: 'list',
+    load: async () => (await import('./audit.ts')).verbs,
+  },
   log: { summary: 'The event log itself', load: async () => (await import('./log.ts')).verbs },
 };
 
@@ -36,6 +46,9 @@ async function main(args: readonly string[]): Promise<number> {
 async function runVerb(nounName: string, [verbName, ...rest]: readonly string[]): Promise<number> {
   const noun = own(nouns, nounName);
   if (noun === undefined) throw unknown('command', nounName, ['start', 'help', ...Object.keys(nouns)], '');
+  const { implied } = noun;
+  if (implied !== undefined && (verbName === undefined || (verbName.startsWith('-') && !isHelp(verbName))))
+    return runVerb(nounName, [implied, ...(verbName === undefined ? [] : [verbName]), ...rest]);
   const verbs = await noun.load();
   if (verbName === undefined || isHelp(verbName)) {
     print(nounHelp(nounName, noun, verbs));

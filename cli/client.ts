@@ -25,8 +25,16 @@ export type Client = {
   get<T>(path: string, query?: Query): Promise<T>;
   /** Rows of as many pages as `limit` needs. */
   list<T>(path: string, query: Query, limit: number): Promise<Many<T>>;
-  /** Repeated safely under one Idempotency-Key when the connection breaks or the server is busy. */
-  write(method: Exclude<Method, 'GET'>, path: string, body?: unknown, key?: string): Promise<Written>;
+  /**
+   * Repeated safely under one Idempotency-Key when the connection breaks or the server is busy. With the key null it is sent
+   * without one, and once.
+   */
+  write<T extends Written = Written>(
+    method: Exclude<Method, 'GET'>,
+    path: string,
+    body?: unknown,
+    key?: string | null,
+  ): Promise<T>;
   /** A text body as it comes; `idle` bodies may stay open for long. */
   text(path: string, query?: Query): Promise<Response>;
 };
@@ -80,13 +88,17 @@ export function openClient(env: Readonly<Record<string, string | undefined>>, si
         ? { data: rows }
         : { data: rows, meta: { ...meta, nextCursor: cursor ?? null } };
     },
-    write: (method, path, body, key = randomUUID()) => {
+    write: <T extends Written>(
+      method: Exclude<Method, 'GET'>,
+      path: string,
+      body?: unknown,
+      key: string | null = randomUUID(),
+    ) => {
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
       const type = body === undefined ? {} : { 'content-type': 'application/json' };
-      const headers = { 'idempotency-key': key, ...type };
-      return repeated(signal, async () =>
-        jsonOf<Written>(await ask(method, path, {}, { ...sent, headers, ...timed() })),
-      );
+      const headers = { ...(key === null ? {} : { 'idempotency-key': key }), ...type };
+      const once = async () => jsonOf<T>(await ask(method, path, {}, { ...sent, headers, ...timed() }));
+      return key === null ? once() : repeated(signal, once);
     },
     text: (path, query = {}) => ask('GET', path, query, { signal }),
   };

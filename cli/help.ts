@@ -6,6 +6,8 @@ import { commonOptions, type Options, type Verb } from './verb.ts';
  */
 export type Noun = {
   readonly summary: string;
+  /** The verb that is meant when none is named. */
+  readonly implied?: string;
   /** What the noun's file exports as `verbs`. */
   readonly load: () => Promise<Readonly<Record<string, Verb>>>;
 };

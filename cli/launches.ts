@@ -9,7 +9,7 @@ import { duration, plain, relative } from './format.ts';
 import { printLog } from './logs.ts';
 import { facts, type Output, status } from './output.ts';
 import { progressLine } from './say.ts';
-import { defineVerb, type Options, type Verb, wholeNumber } from './verb.ts';
+import { defineVerb, type Options, secondsOf, type Verb, wholeNumber } from './verb.ts';
 import { watch } from './watch.ts';
 
 const rowsMax = 1_000;
@@ -75,7 +75,7 @@ const start = defineVerb({
       ...(build === undefined ? {} : { buildId: build }),
       ...(env === undefined ? {} : { env: env.map(variableOf) }),
       ...(profile === undefined ? {} : { resourceProfile: profile }),
-      ...(ttl === undefined ? {} : { ttlSeconds: secondsOf(ttl) }),
+      ...(ttl === undefined ? {} : { ttlSeconds: secondsOf('ttl', ttl) }),
       ...(port === undefined ? {} : { port: wholeNumber('port', port, 1, portMax) }),
     };
     const written = await client.write('POST', appPath(app, 'launches'), body, options['idempotency-key']);
@@ -158,14 +158,6 @@ function variableOf(text: string): { key: string; value: string } {
   const at = text.indexOf('=');
   if (at < 1) throw new UsageError(`"${text}" is not a variable; write KEY=value`);
   return { key: text.slice(0, at), value: text.slice(at + 1) };
-}
-
-const secondsPer: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 };
-
-function secondsOf(text: string): number {
-  const [, digits, unit = ''] = /^(\d{1,6})([smhd]?)$/.exec(text) ?? [];
-  if (digits === undefined) throw new UsageError(`--ttl is "${text}"; write seconds, or 10m, 2h, 7d`);
-  return Number(digits) * (secondsPer[unit] ?? 1);
 }
 
 function launchRows(out: Output, { data }: Many<Launch>): void {

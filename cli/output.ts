@@ -73,12 +73,16 @@ const styleOfStatus: Readonly<Record<string, Style>> = {
   ready: 'green',
   succeeded: 'green',
   running: 'green',
+  active: 'green',
+  open: 'green',
   failed: 'red',
   cancelled: 'dim',
   '-': 'dim',
   archived: 'dim',
   stopped: 'dim',
   expired: 'dim',
+  revoked: 'dim',
+  ended: 'dim',
 };
 
 /** A status in its colour: green is good, red is bad, dim is over, yellow is under way. */

@@ -104,6 +104,15 @@ export function wholeNumber(name: string, text: string, min: number, max: number
   throw new UsageError(`--${name} is "${text}"; it must be a whole number from ${min} to ${max}`);
 }
 
+const secondsPer: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** A length of time from the command line, in seconds: `90`, `10m`, `2h`, `7d`. */
+export function secondsOf(name: string, text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,6})([smhd]?)$/.exec(text) ?? [];
+  if (digits === undefined) throw new UsageError(`--${name} is "${text}"; write seconds, or 10m, 2h, 7d`);
+  return Number(digits) * (secondsPer[unit] ?? 1);
+}
+
 /** `key:value` in two parts; the value may hold more colons. */
 export function tagOf(text: string): { key: string; value: string } {
   const at = text.indexOf(':');

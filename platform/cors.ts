@@ -1,6 +1,6 @@
 /**
- * Which pages of other origins may read answers (CORS, Fetch standard): those that are named, whole, and no other. They come with a
- * token of their own; a cookie is never let through, as answers to them do not allow credentials.
+ * Which pages of other origins may read answers (CORS, Fetch standard): those that are named, whole, and no other. They come
+ * with a token of their own; a cookie is never let through, as answers to them do not allow credentials.
  */
 import type { FastifyInstance } from 'fastify';
 

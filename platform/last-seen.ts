@@ -1,6 +1,7 @@
 /**
  * When a key or a session was last used. It changes with every request, so it is no history and not in the log: a small table
- * remembers it, at most once a minute for each; this process knows to the moment. When the table is lost, sessions count as idle since they were opened.
+ * remembers it, at most once a minute for each; this process knows to the moment. When the table is lost, sessions count as idle
+ * since they were opened.
  */
 import type { Knex } from 'knex';
 

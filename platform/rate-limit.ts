@@ -1,7 +1,7 @@
 /**
  * How often somebody may ask. Who is known counts for himself, who is not by the address he comes from, and wrong credentials by
- * their address again. Counted in Redis where there is one, so that all processes count together, else in the process; while Redis
- * is away each process counts alone. Cost: one increment a request.
+ * their address again. Counted in Redis where there is one, so that all processes count together, else in the process; while
+ * Redis is away each process counts alone. Cost: one increment a request.
  */
 import { isIPv6 } from 'node:net';
 import { Redis } from 'ioredis';

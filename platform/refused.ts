@@ -12,8 +12,8 @@ const targetCharsMax = 256;
 export type OnRefused = (attempt: RefusedAttempt) => void;
 
 /**
- * Whether it was refused for who asked or how often, not for what was asked. A key or a session of somebody else is said not to be
- * there, and so is one that was never made: both are worth a record.
+ * Whether it was refused for who asked or how often, not for what was asked. A key or a session of somebody else is said not
+ * to be there, and so is one that was never made: both are worth a record.
  */
 export const isRefusal = ({ status, code }: Pick<Problem, 'status' | 'code'>, route = ''): boolean =>
   [401, 403, 429].includes(status) ||

@@ -62,7 +62,7 @@ function Hub() {
     else return false;
     return true;
   });
-  const [, page = '', appId = '', ...rest] = path.split('/');
+  const [, page = '', name = '', ...rest] = path.split('/');
   return html`
     <a class="skip" href="#main">Skip to the content</a>
     <${Header} search=${html`<${SearchBox} />`} onRegister=${register} onHelp=${() => open('help')} />
@@ -71,11 +71,10 @@ function Hub() {
     <main id="main" tabindex="-1">
       ${
         page === 'a' &&
-        html`<${AppPage} key=${appId} appId=${decodeURIComponent(appId)} section=${rest[0] ?? ''}
+        html`<${AppPage} key=${name} appId=${decodeURIComponent(name)} section=${rest[0] ?? ''}
           itemId=${rest[1] ?? ''} />`
       }
-      ${page === 'access' && html`<${AccessPage} />`}
-      ${page === 'audit' && html`<${AuditPage} />`}
+      ${page === 'access' && (name === 'audit' ? html`<${AuditPage} />` : html`<${AccessPage} />`)}
       ${page === '' && html`<${SearchPage} onRegister=${register} />`}
     </main>
     ${dialog === 'register' && html`<${RegisterDialog} onClose=${close} />`}

@@ -29,24 +29,7 @@ const vendored: Readonly<Record<string, string>> = {
 };
 
 /** Paths of the page itself; everything else under the root is the API. */
-const pagePaths = ['/', '/a/:appId', '/a/:appId/*', '/access'];
-/** Paths that are the API's, too: a browser that goes there gets the page, everybody else what he asked for. */
-const sharedPaths = ['/audit'];
-
-/** Whether what is asked for is to be looked at (RFC 9110 12.5.1): the page itself asks for JSON. */
-const wantsPage = {
-  name: 'wants',
-  storage: () => {
-    const handlers = new Map<unknown, never>();
-    return {
-      get: (wanted: unknown) => handlers.get(wanted) ?? null,
-      set: (wanted: unknown, handler: never) => void handlers.set(wanted, handler),
-    };
-  },
-  deriveConstraint: ({ headers }: { headers: { accept?: string } }) =>
-    headers.accept?.includes('text/html') === true ? 'page' : undefined,
-  validate: () => undefined,
-};
+const pagePaths = ['/', '/a/:appId', '/a/:appId/*', '/access', '/access/audit'];
 
 export type SiteDeps = { readonly previewOrigins: string };
 
@@ -64,18 +47,16 @@ export function siteReads(deps: SiteDeps): FastifyPluginAsync {
       const root = entry.slice(0, entry.lastIndexOf(folder) + folder.length);
       vendorFiles.set(name, await readFile(path.join(root, ...rest)));
     }
-    const sendPage = async (_request: Request, reply: Reply) => {
-      const page = await readFile(path.join(webDir, 'index.html'), 'utf8');
-      return reply
-        .type('text/html; charset=utf-8')
-        .header('cache-control', 'no-cache')
-        .header('vary', 'accept')
-        .header('content-security-policy', policyFor(page, deps.previewOrigins))
-        .send(page);
-    };
-    for (const url of pagePaths) app.get(url, { config, schema }, sendPage);
-    app.addConstraintStrategy(wantsPage as never);
-    for (const url of sharedPaths) app.get(url, { config, schema, constraints: { wants: 'page' } }, sendPage);
+    for (const url of pagePaths) {
+      app.get(url, { config, schema }, async (_request, reply) => {
+        const page = await readFile(path.join(webDir, 'index.html'), 'utf8');
+        return reply
+          .type('text/html; charset=utf-8')
+          .header('cache-control', 'no-cache')
+          .header('content-security-policy', policyFor(page, deps.previewOrigins))
+          .send(page);
+      });
+    }
     app.get<{ Params: { name: string } }>(
       '/vendor/:name',
       {

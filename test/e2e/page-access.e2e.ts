@@ -170,7 +170,7 @@ runE2E('what somebody may not do is there and says why, and the record tells of 
   await addApp(hub, gitUrl, 'other-one');
   const browser = await openBrowser(e2e);
   const operator = await openPage(browser);
-  await signIn(operator.page, hub.url, hub.token, '/audit?outcome=refused');
+  await signIn(operator.page, hub.url, hub.token, '/access/audit?outcome=refused');
   await operator.page.getByRole('heading', { name: 'Nothing in the record fits all of this' }).waitFor();
   await operator.page.evaluate('window.isSamePage = true');
 
@@ -225,7 +225,7 @@ runE2E('what somebody may not do is there and says why, and the record tells of 
   await attempt.locator('summary').press('Enter');
   await attempt.getByText('forbidden (403)').waitFor();
   await attempt.getByRole('link', { name: 'by this actor' }).press('Enter');
-  await operator.page.waitForURL('**/audit?actor=reader%40example.org&outcome=refused');
+  await operator.page.waitForURL('**/access/audit?actor=reader%40example.org&outcome=refused');
   await e2e.eventually(async () => assert.equal(await record.count(), 1));
   assert.equal(await operator.page.evaluate('window.isSamePage'), true);
 
@@ -390,10 +390,10 @@ runE2E('the door says why it stays shut, and access can be read on small and dar
     await fits('the menu');
     await small.page.goto(`${hub.url}/audit`);
     await small.page.locator('.audit-list summary').first().click();
-    await fits('/audit');
-    await small.page.goto(`${hub.url}/audit?actor=nobody&from=2026-01-01T00:00:00Z`);
+    await fits('/access/audit');
+    await small.page.goto(`${hub.url}/access/audit?actor=nobody&from=2026-01-01T00:00:00Z`);
     await small.page.getByRole('heading', { name: 'Nothing in the record' }).waitFor();
-    await fits('/audit with nothing');
+    await fits('/access/audit with nothing');
     await signIn(small.page, hub.url, reader.token);
     await small.page.getByText('Needs the scope').first().waitFor();
     await fits('what is refused');

@@ -125,7 +125,7 @@ export async function identity(api: Api, jar: CookieJar): Promise<Body> {
   return answer.status === 200 ? ((await answer.json()) as Body).data : null;
 }
 
-/** Fills in the provider's forms as `login`, from the address AppHub sent the browser to, until it sends it back. Answers where. */
+/** Fills in the provider's forms as `login`, from where AppHub sent the browser to, until it sends it back. Answers where. */
 export async function signInAt(jar: CookieJar, address: string, login: string): Promise<URL> {
   const issuer = new URL(address).origin;
   let answer = await jar.ask(address);

@@ -27,8 +27,9 @@ const rules: readonly Rule[] = [
   {
     files: /^commands\//,
     mayImport:
-      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|problem|refused|sealed|session-cookie|token-format)\.ts$|^node:/,
+      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|problem|refused|sealed)\.ts$|^node:/,
   },
+  { files: /^commands\/access\//, mayImport: /^platform\/(session-cookie|token-format)\.ts$/ },
   { files: /^commands\//, mayImport: new RegExp(`^${packages(...http)}`) },
   { files: /^commands\/clock\.ts$/, mayImport: /^uuidv7$/ },
   { files: /^projections\//, mayImport: /^(domain|projections)\/|^eventstore\/store\.ts$|^(node:|knex$)/ },
@@ -60,7 +61,7 @@ const rules: readonly Rule[] = [
 
 const bans: readonly { in: RegExp; what: RegExp; say: string }[] = [
   { in: /^test\//, what: /\b(test|suite|it|describe)\.(only|skip|todo)\b/, say: 'run it, or delete it' },
-  { in: /^(?!test\/|cli\/)/, what: /\bconsole\./, say: 'log with platform/log.ts' },
+  { in: /^(?!test\/|cli\/)/, what: /\bconsole\.\w+\(/, say: 'log with platform/log.ts' },
   {
     in: /^(domain|projections)\//,
     what: /\bDate\.now|new Date\(\)|Math\.random|randomUUID/,

@@ -1,4 +1,4 @@
-/** How the log is followed: from a checkpoint, killed at any moment, past what always fails, and to jobs that nobody wants any more. */
+/** How the log is followed: from a checkpoint, killed at any moment, past what always fails, to jobs nobody wants any more. */
 import assert from 'node:assert/strict';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';

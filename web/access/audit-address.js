@@ -14,7 +14,7 @@ export function filtersOf(query) {
 export function auditUrl(filters) {
   const query = new URLSearchParams();
   for (const name of names) if (filters[name] !== '') query.set(name, filters[name]);
-  return query.size === 0 ? '/audit' : `/audit?${query}`;
+  return query.size === 0 ? '/access/audit' : `/access/audit?${query}`;
 }
 
 /** What an `<input type="datetime-local">` shows of a time. @param {string} time */

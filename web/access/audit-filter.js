@@ -47,7 +47,7 @@ export function AuditFilters({ filters }) {
       ${time('from', 'From')} ${time('to', 'Before')}
       <div class="actions">
         <button class="primary">Show</button>
-        ${auditUrl(filters) !== '/audit' && html`<a class="button" href="/audit">Everything</a>`}
+        ${auditUrl(filters) !== '/access/audit' && html`<a class="button" href="/access/audit">Everything</a>`}
       </div>
     </form>
   `;

@@ -41,7 +41,7 @@ export function AuditPage() {
 
 /** @param {{ filters: Filters }} props */
 function Records({ filters }) {
-  const query = auditUrl(filters).slice('/audit'.length);
+  const query = auditUrl(filters).slice('/access/audit'.length);
   /** @type {import('../lib/pages.js').Pages<AuditRecord>} */
   const { items, error, more, reload } = usePages(`/audit${query}`, { isAbout: () => true, step, everyMs });
   useSpokenCount(query, items);
@@ -102,7 +102,7 @@ function NothingFound({ filters }) {
           name => html`<li key=${name}><a href=${auditUrl({ ...filters, [name]: '' })}>Look without ${name}
           ${' '}<b>${filters[name]}</b></a></li>`,
         )}
-        <li><a href="/audit">Show everything</a></li>
+        <li><a href="/access/audit">Show everything</a></li>
       </ul>
     </div>
   `;

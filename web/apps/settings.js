@@ -45,7 +45,10 @@ function Edit({ app }) {
     );
     try {
       await write('PATCH', `/apps/${encodeURIComponent(app.id)}`, body);
-      setChanges({});
+      // What was typed while it was being saved is not saved yet.
+      setChanges(typed =>
+        Object.fromEntries(Object.entries(typed).filter(([name, text]) => text !== changes[name])),
+      );
       toast('Saved');
     } catch (error) {
       requestAnimationFrame(() => focusFirstWrong(form.current));

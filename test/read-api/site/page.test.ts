@@ -11,7 +11,6 @@ const app = await httpServer({
   credentials: { identify: async () => undefined },
   version: '0',
 });
-app.get('/audit', { config: { scope: 'public' } }, async () => ({ data: [] }));
 await app.register(siteReads({ previewOrigins: 'http://*.preview.localhost:4000' }));
 after(() => app.close());
 
@@ -21,21 +20,7 @@ suite('the page', () => {
     assert.equal(home.statusCode, 200);
     assert.equal(home.headers['content-type'], 'text/html; charset=utf-8');
     assert.equal(home.body, deep.body);
-    assert.equal((await app.inject('/access')).body, home.body);
-  });
-
-  test('is at the address of the record for who wants to look at it, and its data for everybody else', async () => {
-    const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
-    const looked = await app.inject({ url: '/audit?actor=ada', headers: { accept } });
-    assert.match(String(looked.headers['content-type']), /^text\/html/);
-    assert.equal(looked.headers.vary, 'accept');
-    for (const other of ['application/json', '*/*', undefined]) {
-      const asked = await app.inject({
-        url: '/audit',
-        headers: other === undefined ? {} : { accept: other },
-      });
-      assert.deepEqual(asked.json(), { data: [] }, String(other));
-    }
+    for (const place of ['/access', '/access/audit']) assert.equal((await app.inject(place)).body, home.body);
   });
 
   test('runs no script but its own files and its import map, and frames only previews', async () => {

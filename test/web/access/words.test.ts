@@ -16,9 +16,10 @@ const { browserIn } = (await load('browser.js')) as { browserIn(userAgent: strin
 
 suite('filters of the record', () => {
   test('are the address and nothing else', () => {
-    const address = '/audit?actor=ada&target=apps%2Fteam-*&outcome=refused&from=2026-01-02T03%3A04%3A00.000Z';
+    const address =
+      '/access/audit?actor=ada&target=apps%2Fteam-*&outcome=refused&from=2026-01-02T03%3A04%3A00.000Z';
     assert.equal(auditUrl(filtersOf(new URL(address, 'http://x').searchParams)), address);
-    assert.equal(auditUrl(filtersOf(new URLSearchParams('q=1&actor=+'))), '/audit');
+    assert.equal(auditUrl(filtersOf(new URLSearchParams('q=1&actor=+'))), '/access/audit');
   });
 
   test('show a time as it is here, and take it back', () => {
