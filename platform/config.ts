@@ -265,7 +265,7 @@ function origins(env: Env, name: string): readonly string[] {
   const given = list.filter(part => part !== '');
   const wrong = given.find(part => !/^https?:\/\//.test(part) || URL.parse(part)?.origin !== part);
   if (wrong === undefined) return given;
-  throw new ConfigError(`${name}: "${wrong}" is no origin such as https://console.example`);
+  throw new ConfigError(`${name}: "${wrong}" is no origin such as https://board.example`);
 }
 
 function networks(env: Env, name: string): readonly string[] {

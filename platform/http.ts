@@ -39,7 +39,7 @@ export type HttpOptions = {
   readonly trustedProxies?: readonly string[];
   /** By default everybody may ask as often as he likes. */
   readonly limiter?: RateLimiter;
-  /** Origins of other pages that may read answers, such as `https://console.example`. */
+  /** Origins of other pages that may read answers, such as `https://board.example`. */
   readonly corsOrigins?: readonly string[];
   readonly version: string;
   readonly serverFactory?: FastifyServerFactory;

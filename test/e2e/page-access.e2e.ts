@@ -290,7 +290,9 @@ runE2E('a session ended elsewhere leaves what was typed; an administrator sees e
   await page.locator('.app-description', { hasText: 'Words of an hour' }).waitFor();
 
   // Somebody else begins anew: nothing of the one before is left.
+  await page.getByText('Saved', { exact: true }).waitFor();
   await page.locator('textarea[name=description]').fill('Words of the one before');
+  await page.getByText('Not saved yet').waitFor();
   const { data } = await sessionsOf(hub);
   for (const { id, subject } of data)
     if (subject === writer.subject) await hub.ask('DELETE', `/auth/sessions/${id}`);

@@ -4,7 +4,7 @@ import { after, suite, test } from 'node:test';
 import { startApi } from '../support/api.ts';
 
 suite('pages of other origins', async () => {
-  const api = await startApi({ corsOrigins: ['https://console.example'] });
+  const api = await startApi({ corsOrigins: ['https://board.example'] });
   after(() => api.close());
   const from = (origin: string, more: Record<string, string> = {}) => ({ headers: { origin, ...more } });
   const allowed = (headers: Headers) =>
@@ -16,16 +16,16 @@ suite('pages of other origins', async () => {
       'access-control-request-headers': 'authorization',
     };
     const preflight = await api.ask('OPTIONS', '/apps/some-app', {
-      ...from('https://console.example', asked),
+      ...from('https://board.example', asked),
       token: null,
     });
     assert.equal(preflight.status, 204);
-    assert.equal(preflight.headers.get('access-control-allow-origin'), 'https://console.example');
+    assert.equal(preflight.headers.get('access-control-allow-origin'), 'https://board.example');
     assert.match(preflight.headers.get('access-control-allow-methods') ?? '', /DELETE/);
     assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /authorization/);
-    const answer = await api.ask('GET', '/apps', from('https://console.example'));
+    const answer = await api.ask('GET', '/apps', from('https://board.example'));
     assert.equal(answer.status, 200);
-    assert.equal(answer.headers.get('access-control-allow-origin'), 'https://console.example');
+    assert.equal(answer.headers.get('access-control-allow-origin'), 'https://board.example');
     assert.match(answer.headers.get('vary') ?? '', /origin/i);
     for (const headers of [preflight.headers, answer.headers]) {
       assert.equal(headers.get('access-control-allow-credentials'), null);
@@ -33,9 +33,9 @@ suite('pages of other origins', async () => {
   });
 
   for (const origin of [
-    'https://console.example.evil',
-    'http://console.example',
-    'https://x.console.example',
+    'https://board.example.evil',
+    'http://board.example',
+    'https://x.board.example',
     'null',
     '*',
   ]) {

@@ -61,7 +61,7 @@ const rules: readonly Rule[] = [
 
 const bans: readonly { in: RegExp; what: RegExp; say: string }[] = [
   { in: /^test\//, what: /\b(test|suite|it|describe)\.(only|skip|todo)\b/, say: 'run it, or delete it' },
-  { in: /^(?!test\/|cli\/)/, what: /\bconsole\.\w+\(/, say: 'log with platform/log.ts' },
+  { in: /^(?!test\/|cli\/)/, what: /\bconsole\./, say: 'log with platform/log.ts' },
   {
     in: /^(domain|projections)\//,
     what: /\bDate\.now|new Date\(\)|Math\.random|randomUUID/,
