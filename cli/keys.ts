@@ -50,8 +50,8 @@ const create = defineVerb({
   run: async ({ words: [name = ''], options, client, out }) => {
     const { scope: scopes, app: apps, expires } = options;
     if (scopes === undefined) throw new UsageError('--scope is missing; apphub keys create --help');
-    const expiresInSeconds = expires === 'never' ? null : expires && secondsOf('expires', expires);
-    const body = { name, scopes, apps, expiresInSeconds };
+    const ends = expires === undefined ? {} : { expiresInSeconds: endOf(expires) };
+    const body = { name, scopes, apps, ...ends };
     shown(out, await client.write<MadeKey>('POST', '/auth/api-keys', body, null), `Made key ${name}`);
     return exits.ok;
   },
@@ -91,6 +91,8 @@ export const verbs: Readonly<Record<string, Verb>> = { list, create, rotate, rev
 function keyPath(...parts: readonly string[]): string {
   return `/auth/api-keys/${parts.map(encodeURIComponent).join('/')}`;
 }
+
+const endOf = (text: string): number | null => (text === 'never' ? null : secondsOf('expires', text));
 
 /** The key alone goes to standard output, for a script to keep. */
 function shown(out: Output, made: MadeKey, did: string): void {

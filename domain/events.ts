@@ -11,7 +11,7 @@ import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
 
 export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | LaunchEvent;
-export type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
+type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
 export type PlatformEvent = AppsEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;

@@ -6,7 +6,7 @@ import { clean } from '../domain/apps/words.ts';
 import { anonymous, type Identity } from './auth.ts';
 import type { Problem } from './problem.ts';
 
-export const userAgentCharsMax = 256;
+const userAgentCharsMax = 256;
 const targetCharsMax = 256;
 
 export type OnRefused = (attempt: RefusedAttempt) => void;

@@ -7,7 +7,7 @@ import { type Decider, unreachable } from '../kernel/decider.ts';
 import { Refusal } from '../kernel/refusal.ts';
 
 /** What is kept of the key itself: a digest nobody can sign in with, and its last characters for people to know it by. */
-export type Verifier = { sha256: string; hint: string };
+type Verifier = { sha256: string; hint: string };
 
 type OfKey = { keyId: string; at: string };
 type Created = OfKey & {
