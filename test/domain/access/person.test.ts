@@ -70,6 +70,10 @@ suite('a person of the provider', () => {
     assert.equal(typeof admit({ ...ada, email: 'Ada@Example.ORG' }, policy), 'object');
   });
 
+  test('may have an address with an @ in quotes', () => {
+    assert.equal(typeof admit({ ...ada, email: '"ada@home"@example.org' }, policy), 'object');
+  });
+
   test('needs no verified address where no domain is named', () => {
     const anywhere = { ...policy, allowedDomains: [] };
     assert.equal(typeof admit({ ...ada, isEmailVerified: false }, anywhere), 'object');
