@@ -51,6 +51,13 @@ const phrases: Readonly<Record<string, Phrase>> = {
   LaunchStopped: () => 'stopped',
   LaunchExpired: () => 'expired',
   LaunchFailed: data => `failed: ${text(data.reason)}`,
+  ApiKeyCreated: data => `API key ${text(data.name)} of ${text(data.owner)} made`,
+  ApiKeyRotated: data => `API key of ${text(data.owner)} rotated`,
+  ApiKeyRevoked: data => `API key of ${text(data.owner)} revoked`,
+  SessionOpened: data => `${text(data.subject)} signed in (${text(data.how)})`,
+  SessionEnded: data => `session of ${text(data.subject)} over (${text(data.reason)})`,
+  AttemptsRefused: data =>
+    `${text(data.actor)} refused ${text(data.count)}×: ${text(data.method)} ${text(data.route)} (${text(data.outcome)})`,
 };
 
 /** A type that is not known here yet is shown by its name and data. */
