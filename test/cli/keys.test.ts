@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, suite, test } from 'node:test';
 import { startApi } from '../support/api.ts';
+import { startApiServer } from '../support/api-server.ts';
 import { runCli } from '../support/run-cli.ts';
 
 const ann = 'token-of-ann-0123456789';
@@ -62,6 +63,16 @@ suite('apphub keys', async () => {
     const all = await as('operator-of-the-tests')('list', '--all', '--json', '-n', '1');
     assert.equal(JSON.parse(all.stdout).data[0].owner, 'operator');
     assert.equal((await run('list', '--all')).code, 4);
+  });
+
+  test('a key is asked for once, so that no second one is made that nobody has seen', async () => {
+    const server = await startApiServer();
+    server.faults.push('reset', 'reset');
+    const { code, stdout } = await runCli(['keys', 'create', 'k', '--scope', 'apps:read'], server.env);
+    await server.close();
+    assert.deepEqual([code, stdout], [3, '']);
+    assert.equal(server.requests.length, 1);
+    assert.equal(server.requests[0]?.key, undefined);
   });
 
   test('what cannot be meant is said', async () => {
