@@ -196,7 +196,7 @@ runE2E('what somebody may not do is there and says why, and the record tells of 
   await small.page.getByRole('menuitem', { name: /^Access/ }).click();
   await refused(small.page, 'Make a key', 'Needs the scope keys:write');
   await small.page.getByRole('list', { name: 'Scopes' }).getByText('stream:read').waitFor();
-  await small.page.goto(`${hub.url}/audit`);
+  await small.page.goto(`${hub.url}/access/audit`);
   await small.page.getByText('Needs the scope audit:read. ').waitFor();
   assert.deepEqual(changes, []);
 
@@ -390,7 +390,7 @@ runE2E('the door says why it stays shut, and access can be read on small and dar
     await fits('a key shown once');
     await small.page.getByRole('button', { name: 'Signed in as operator' }).click();
     await fits('the menu');
-    await small.page.goto(`${hub.url}/audit`);
+    await small.page.goto(`${hub.url}/access/audit`);
     await small.page.locator('.audit-list summary').first().click();
     await fits('/access/audit');
     await small.page.goto(`${hub.url}/access/audit?actor=nobody&from=2026-01-01T00:00:00Z`);

@@ -128,5 +128,27 @@ runE2E('what an owner says of an app is changed by keyboard, and seen at once', 
   assert.match(await focusedName(page), /^Owner/);
   await press('Enter');
   await page.locator('.facts', { hasText: 'by Grace' }).waitFor();
+
+  // What is typed while something is being saved is not lost.
+  const held = Promise.withResolvers<void>();
+  await page.route('**/apps/words', async route => {
+    if (route.request().method() === 'PATCH') await held.promise;
+    await route.continue();
+  });
+  const asked = page.waitForRequest(request => request.method() === 'PATCH');
+  const owner = page.locator('[name=owner]');
+  await owner.fill('Grace H');
+  await owner.press('Enter');
+  await asked;
+  await owner.fill('Grace Hopper');
+  const answered = page.waitForResponse(response => response.request().method() === 'PATCH');
+  held.resolve();
+  await (await answered).finished();
+  await holds(
+    e2e,
+    page,
+    `document.querySelector('form button.primary').getAttribute('aria-disabled') === 'false'`,
+  );
+  assert.equal(await owner.inputValue(), 'Grace Hopper');
   assert.deepEqual(complaints, []);
 });

@@ -1,5 +1,5 @@
 /** Who is signed in, and what concerns him: a menu button (WAI-ARIA APG). */
-import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
+import { html, useId, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { useMay, useWho } from '../lib/identity.js';
 import { go } from '../lib/router.js';
 import { signOut } from '../lib/session.js';
@@ -56,7 +56,8 @@ function useMenu() {
   const items = () =>
     /** @type {HTMLElement[]} */ ([...(box.current?.querySelectorAll('[role=menuitem]') ?? [])]);
   const close = () => setOpen(false);
-  useEffect(() => {
+  // Before the next key is pressed.
+  useLayoutEffect(() => {
     if (!isOpen) return undefined;
     items()[0]?.focus();
     const elsewhere = (/** @type {Event} */ event) =>
