@@ -79,6 +79,10 @@ function textOf({ pattern, format }: Schema, known: readonly string[]): fc.Arbit
   const own = fc.constantFrom(...known);
   if (pattern !== undefined) return fc.oneof(own, fc.stringMatching(new RegExp(pattern, 'u')));
   if (format === 'uuid') return fc.oneof(own, fc.uuid());
+  if (format === 'date-time') {
+    const times = fc.date({ noInvalidDate: true }).map(date => date.toISOString());
+    return fc.oneof({ weight: 5, arbitrary: times }, odd);
+  }
   return fc.oneof({ weight: 5, arbitrary: own }, odd);
 }
 
