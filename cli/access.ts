@@ -68,6 +68,7 @@ export async function openAccess(
   return {
     credentials: openCredentials({
       operators: config.legacyTokens ? operators : nobody,
+      subjects: operators,
       signInOperators,
       store,
       lastSeen,

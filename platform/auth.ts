@@ -68,6 +68,11 @@ export function allows(identity: Identity, needed: Needed): boolean {
 /** Whether the identity may have to do with this app at all, whatever its scopes. */
 export const reaches = ({ apps }: Identity, appId: string): boolean => isAmong(apps, appId);
 
+/** Sessions are people's own business: a program sees and ends none with a key of theirs, unless it is an administrator's. */
+export function requireSessionRights(identity: Identity): void {
+  if (identity.kind === 'api-key') requireScope(identity, 'admin');
+}
+
 /** Rejects with 403 what concerns an app that the credential is not good for, whether there is such an app or not. */
 export function requireApp(identity: Identity, appId: string): void {
   if (reaches(identity, appId)) return;

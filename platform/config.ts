@@ -104,7 +104,7 @@ export function readConfig(env: Env): Config {
     operatorsPath: text(env, 'APPHUB_OPERATOR_TOKENS_PATH'),
     legacyTokens: flag(env, 'APPHUB_LEGACY_TOKENS', true),
     sessionTimes: {
-      idleSeconds: integer(env, 'APPHUB_SESSION_IDLE_SECONDS', 8 * 3_600, 60, 30 * 86_400),
+      idleSeconds: integer(env, 'APPHUB_SESSION_IDLE_SECONDS', 8 * 3_600, 300, 30 * 86_400),
       absoluteSeconds: integer(env, 'APPHUB_SESSION_SECONDS', 7 * 86_400, 60, 90 * 86_400),
     },
     publicUrl: origin(env, 'APPHUB_PUBLIC_URL'),

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { apiKey, openedBy } from '../domain/access/api-key.ts';
+import { isFromProvider } from '../domain/access/person.ts';
 import { isOpen, session } from '../domain/access/session.ts';
 import type { PlatformEvent } from '../domain/events.ts';
 import { fold, type Message } from '../domain/kernel/decider.ts';
@@ -15,6 +16,8 @@ import { isAmongDigests, looksLikeApiKey, readApiKey, readSessionToken } from '.
 
 export type CredentialsDeps = {
   readonly operators: Operators;
+  /** Everybody who has a token of the installation, whether it is taken or not: keys of others who had one are good no more. */
+  readonly subjects: Pick<Operators, 'has'>;
   /** Whose tokens may open sessions. */
   readonly signInOperators: Operators;
   readonly store: Pick<EventStore, 'load'>;
@@ -37,6 +40,7 @@ async function byApiKey(deps: CredentialsDeps, token: string, ip: string): Promi
   const { keyId } = found;
   const state = await stateOf(deps, apiKey, keyId);
   if (!isAmongDigests(openedBy(state, deps.clock.now()), token)) return undefined;
+  if (!isFromProvider(state.owner) && !deps.subjects.has(state.owner)) return undefined;
   deps.lastSeen.note(keyId, ip);
   const { owner, name, scopes, apps, expiresAt } = state;
   return {

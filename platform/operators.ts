@@ -10,7 +10,8 @@ import type { Identity } from './auth.ts';
 const lookMs = 1_000;
 const tokenCharsMin = 16;
 const operatorsMax = 1_000;
-const subjectPattern = /^[\w.@:+-]{1,120}$/;
+/** What begins with `oidc:` is somebody the provider told of. */
+const subjectPattern = /^(?!oidc:)[\w.@:+-]{1,120}$/;
 
 export type Operator = {
   readonly subject: string;

@@ -1,10 +1,10 @@
 /** Signing in with a token of the installation, and ending sessions. Signing in at a provider is in sign-in.ts. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { grants } from '../../domain/access/scope.ts';
 import { type SessionEnd, session } from '../../domain/access/session.ts';
 import type { Metadata } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { allows, requireSessionRights } from '../../platform/auth.ts';
 import type { Operators } from '../../platform/operators.ts';
 import { Problem } from '../../platform/problem.ts';
 import { hostCookie, sessionCookie } from '../../platform/session-cookie.ts';
@@ -77,10 +77,11 @@ export function sessionCommands(deps: SessionDeps): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { identity } = request;
+        requireSessionRights(identity);
         const { sessionId } = request.params;
         const { metadata, once } = causeOf(request, clock);
         const isOwn = identity.credentialId === sessionId;
-        const isAdmin = grants(identity.scopes, 'admin');
+        const isAdmin = allows(identity, 'admin');
         const reason: SessionEnd = isOwn ? 'signed-out' : isAdmin ? 'ended-by-admin' : 'ended-by-owner';
         const by = isAdmin ? null : identity.subject;
         const command = { type: 'EndSession', data: { sessionId, at: metadata.time, by, reason } } as const;

@@ -26,6 +26,11 @@ export type Person = {
   readonly apps: readonly string[] | null;
 };
 
+const subjectPrefix = 'oidc:';
+
+/** Whether the subject is of somebody the provider told of. */
+export const isFromProvider = (subject: string): boolean => subject.startsWith(subjectPrefix);
+
 export type PersonRefusal = 'unverified-email' | 'foreign-domain' | 'no-groups';
 
 /** Whoever the claims tell of, with the scopes of all his groups; or why he may not come in. */
@@ -40,7 +45,7 @@ export function admit(claims: PersonClaims, policy: PersonPolicy): Person | Pers
   if (scopes.length === 0) return 'no-groups';
   const apps = ofGroups(claims.groups, policy.groupApps);
   return {
-    subject: `oidc:${sub}`,
+    subject: `${subjectPrefix}${sub}`,
     name: name ?? email ?? sub,
     scopes,
     apps: apps.length === 0 ? null : apps,

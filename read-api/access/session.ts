@@ -1,6 +1,7 @@
 /** GET /auth/sessions: who is signed in, from where, and since when nothing was heard of it. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
+import { requireSessionRights } from '../../platform/auth.ts';
 import type { Freshness } from '../fresh.ts';
 import { listOf, nullable, Text, Time } from '../shapes.ts';
 import { OwnedQuery, ownedPage, type Row } from './owned.ts';
@@ -39,6 +40,7 @@ export function sessionReads({ sql, fresh, now }: SessionReadDeps): FastifyPlugi
         },
       },
       async ({ identity, query }) => {
+        requireSessionRights(identity);
         const of = { table: 'access_sessions', id: 'session_id', owner: 'subject', at: 'opened_at' };
         const { rows, nextCursor } = await ownedPage(sql, of, identity, query);
         const sessionOfRow = (row: Row) => sessionOf(row, now(), row.session_id === identity.credentialId);

@@ -38,7 +38,14 @@ suite('credentials', () => {
   const open = async (operators = [ann]): Promise<Credentials> => {
     const known = knownOperators(operators);
     const lastSeen = await openLastSeen(database.sql, clock, { warn: detail => void warned.push(detail) });
-    return openCredentials({ operators: known, signInOperators: known, store, lastSeen, clock });
+    return openCredentials({
+      operators: known,
+      subjects: known,
+      signInOperators: known,
+      store,
+      lastSeen,
+      clock,
+    });
   };
   before(async () => {
     database = await testDatabase();
@@ -145,6 +152,7 @@ suite('credentials', () => {
     now = begin + 541_000;
     assert.equal(await credentials.identify({ session: cookie.token, ip }), undefined);
     assert.equal(await credentials.identify({ bearer: ann.token, ip }), undefined);
+    assert.equal(await credentials.identify({ bearer: key.token, ip }), undefined);
   });
 
   test('that were ended open nothing from that moment on', async () => {

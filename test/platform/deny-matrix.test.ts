@@ -59,13 +59,14 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
 
   const buildId = await launchableApp(api, 'known-app');
   const { id: launchId } = await api.write('POST', '/apps/known-app/launches');
-  const key = async (seconds: number) => {
-    const body = { name: 'k', scopes: ['*'], expiresInSeconds: seconds };
+  const key = async (seconds: number, scopes = ['*']) => {
+    const body = { name: 'k', scopes, expiresInSeconds: seconds };
     return (await api.ask('POST', '/auth/api-keys', { body })).body.data as { id: string; key: string };
   };
   const expired = await key(60);
   const revoked = await key(6_000);
   const others = await key(6_000);
+  const narrow = await key(6_000, ['apps:*', 'keys:write', 'audit:read']);
   await api.write('DELETE', `/auth/api-keys/${revoked.id}`);
   const signIn = async (): Promise<{ id: string; cookie: string }> => {
     const answer = await api.ask('POST', '/auth/sessions', { body: { token: operatorToken }, token: null });
@@ -166,6 +167,8 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
       /\{(keyId|sessionId)\}/.test(route.path) && !isRead(route)
         ? foreign('not-found', 404, 'eve', 'the-token-of-eve-123')
         : undefined,
+    'a program at the sessions of its owner': route =>
+      route.path.startsWith('/auth/sessions') ? foreign('forbidden', 403, 'operator', narrow.key) : undefined,
     'a cookie without its token': route =>
       isRead(route)
         ? undefined

@@ -102,7 +102,14 @@ export async function startApi(options: ApiOptions = {}) {
   const { tokenSignIn = true } = options;
   const operators = operatorsOf(options);
   const lastSeen = await openLastSeen(sql, clock, log);
-  const credentials = openCredentials({ operators, signInOperators: operators, store, lastSeen, clock });
+  const credentials = openCredentials({
+    operators,
+    subjects: operators,
+    signInOperators: operators,
+    store,
+    lastSeen,
+    clock,
+  });
   const attempts = openAttempts({ store, clock, log });
   const onRefused: OnRefused = options.records === true ? attempts.note : () => undefined;
   const trustedProxies = options.trustedProxies ?? [];
