@@ -56,9 +56,9 @@ export function commitTo(repo: string, files: Files, message: string, branch = '
     const parent = git(repo, ['for-each-ref', '--format=%(objectname)', `refs/heads/${branch}`]);
     if (parent !== '') git(repo, ['read-tree', parent], { env });
     for (const [name, content] of Object.entries(files)) {
-      const change =
-        content === null ? ['--force-remove', name] : ['--add', '--cacheinfo', entry(repo, name, content)];
-      git(repo, ['update-index', ...change], { env });
+      // Of no mode: the file is taken away. Git's own option for it wants a work tree.
+      const line = content === null ? `0 ${'0'.repeat(40)}\t${name}` : entry(repo, name, content);
+      git(repo, ['update-index', '--index-info'], { env, input: `${line}\n` });
     }
     const tree = git(repo, ['write-tree'], { env });
     const parents = parent === '' ? [] : ['-p', parent];
@@ -74,7 +74,7 @@ function entry(repo: string, name: string, content: Exclude<FileContent, null>):
   const isLink = typeof content === 'object' && 'link' in content;
   const input = isLink ? content.link : content;
   const blob = git(repo, ['hash-object', '-w', '--stdin'], { input });
-  return `${isLink ? '120000' : '100644'},${blob},${name}`;
+  return `${isLink ? '120000' : '100644'} ${blob}\t${name}`;
 }
 
 /** A picture of 1×1 pixels. */
