@@ -56,7 +56,7 @@ suite('an app that is archived', { concurrency: true }, () => {
     const ends = bench.events.filter(({ type }) => ['BuildCancelled', 'LaunchStopping'].includes(type));
     assert.equal(ends.length, 5);
     for (const { data, metadata } of ends) {
-      assert.equal(data.appId, 'gone');
+      assert.equal('appId' in data ? data.appId : '', 'gone');
       assert.deepEqual([metadata.actor, metadata.causationId], ['workers', archived?.id]);
       assert.equal(metadata.correlationId, archived?.metadata.correlationId);
     }
