@@ -80,3 +80,33 @@ runE2E('the page lives through a restart and shows what happened meanwhile, with
   assert.equal(await page.evaluate('localStorage.length + sessionStorage.length'), 0);
   assert.deepEqual(complaints, []);
 });
+
+runE2E(
+  'what breaks on its way, as the network changes, is asked for again: a file, a read, a change',
+  async e2e => {
+    const hub = makeHub(e2e, { DOCKER_HOST: 'unix:///nowhere/docker.sock' });
+    await hub.start();
+    const { page } = await openPage(await openBrowser(e2e), { expected: /ERR_/ });
+    const broken: string[] = [];
+    /** The first request of this kind comes to nothing. */
+    const breakFirst = (name: string, method: string, pattern: RegExp) =>
+      page.route(pattern, route => {
+        if (broken.includes(name) || route.request().method() !== method) return route.continue();
+        broken.push(name);
+        return route.abort('connectionreset');
+      });
+    await breakFirst('file', 'GET', /\/web\/lib\/router\.js$/);
+    await breakFirst('read', 'GET', /\/apps\?/);
+    await breakFirst('change', 'POST', /\/apps$/);
+
+    await signIn(page, hub.url, hub.token);
+    await page.getByRole('heading', { name: 'Nothing here yet' }).waitFor();
+    await page.getByRole('button', { name: 'Add the first app' }).click();
+    await page.getByLabel('Git repository').fill('https://git.example/broken.git');
+    await page.getByRole('dialog').getByRole('button', { name: 'Add app' }).click();
+    await page.getByRole('heading', { name: 'broken' }).waitFor();
+    assert.deepEqual(broken, ['file', 'read', 'change']);
+    const { body } = await hub.ask<{ data: object[] }>('GET', '/apps/broken/history');
+    assert.equal(body.data.filter(event => JSON.stringify(event).includes('RepositoryRegistered')).length, 1);
+  },
+);

@@ -5,6 +5,7 @@ import { hasEnded, session } from './identity.js';
 /** @typedef {{ field: string, message: string }} FieldError */
 
 const triesMax = 5;
+const sendsMax = 3;
 const retryMsMin = 300;
 const askMsMax = 30_000;
 
@@ -110,18 +111,32 @@ async function ask(path, options, msMax) {
  * @param {string} path @param {RequestInit} [options] @param {number} [msMax] @returns {Promise<Response>}
  */
 async function send(path, options = {}, msMax = askMsMax) {
-  const headers = { accept: 'application/json', ...options.headers };
+  /** @type {Record<string, string>} */
+  const headers = { accept: 'application/json', .../** @type {Record<string, string>} */ (options.headers) };
   const signals = [options.signal, msMax === Infinity ? null : AbortSignal.timeout(msMax)];
   const signal = AbortSignal.any(signals.filter(one => one != null));
-  let answer;
-  try {
-    answer = await fetch(path, { ...options, headers, signal });
-  } catch (error) {
+  const answer = await fetchSurely(path, { ...options, headers, signal }).catch(error => {
     if (options.signal?.aborted === true) throw error;
     throw new Problem(0, { code: 'offline', title: 'The server cannot be reached' });
-  }
+  });
   if (answer.ok) return answer;
   throw new Problem(answer.status, await answer.json().catch(() => ({})));
+}
+
+/**
+ * What does no harm twice is asked again when its connection was lost: a network that changes breaks whatever is on its way.
+ * @param {string} path @param {Omit<RequestInit, 'headers'> & { headers: Record<string, string> }} options @returns {Promise<Response>}
+ */
+async function fetchSurely(path, options) {
+  const isRepeatable = options.method === undefined || 'idempotency-key' in options.headers;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fetch(path, options);
+    } catch (error) {
+      if (!isRepeatable || attempt >= sendsMax || options.signal?.aborted === true) throw error;
+      await new Promise(resolve => setTimeout(resolve, retryMsMin * attempt));
+    }
+  }
 }
 
 /**

@@ -8,3 +8,27 @@
   }
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
 }
+
+/** A page of which a file did not come, as the network changed meanwhile, stays blank: it is loaded again, a few times. */
+{
+  const key = 'apphub.reloads';
+  const reloadsMax = 3;
+  const pauseMs = 500;
+  const isMissing = (/** @type {Event} */ { target }) => target instanceof HTMLScriptElement;
+  const reload = () => {
+    try {
+      const count = Number(sessionStorage.getItem(key) ?? 0);
+      if (count >= reloadsMax) return;
+      sessionStorage.setItem(key, String(count + 1));
+    } catch {
+      // Nobody would count, and it might go on for ever.
+      return;
+    }
+    setTimeout(() => location.reload(), pauseMs);
+  };
+  addEventListener('error', event => isMissing(event) && reload(), true);
+  addEventListener(
+    'load',
+    () => document.getElementById('root')?.childElementCount && sessionStorage.removeItem(key),
+  );
+}
