@@ -80,12 +80,14 @@ async function startFailure(engine: Engine, launchId: string, error: unknown): P
   const command = /executable file not found|permission denied|no such file or directory|exec format/i.test(
     message,
   );
+  // Another process makes the network at the same time.
+  const isAmbiguous = /network \S+ is ambiguous/.test(message);
   const reason = missing ? 'The image of this build is no longer there' : message.slice(0, reasonCharsMax);
   const lastLines = await lastLinesOf(engine, launchId).catch(() => []);
   await removeLaunch(engine, launchId);
   return new LaunchFailure(reason, {
     lastLines,
-    retryable: !missing && !command && !isStatus(error, 400),
+    retryable: !missing && !command && (!isStatus(error, 400) || isAmbiguous),
     cause: error,
   });
 }
@@ -158,16 +160,25 @@ function containerOptions(
   };
 }
 
+const networks = new WeakMap<Engine, Promise<string>>();
+
 /**
  * One bridge for all launches, on which containers cannot talk to each other. One for each launch would end at
- * about thirty: the engine has no more address ranges to give out by default.
+ * about thirty: the engine has no more address ranges to give out by default. One at a time in a process.
  */
-async function ensureNetwork(engine: Engine): Promise<string> {
+function ensureNetwork(engine: Engine): Promise<string> {
+  const underWay = networks.get(engine);
+  if (underWay !== undefined) return underWay;
+  const made = makeNetwork(engine).finally(() => networks.delete(engine));
+  networks.set(engine, made);
+  return made;
+}
+
+/** Two processes that ask the engine at once both get a network of this name, and then the name is good for neither. */
+async function makeNetwork(engine: Engine): Promise<string> {
   const name = `${networkName}-${engine.instance}`;
-  try {
-    await engine.api.getNetwork(name).inspect();
-  } catch (error) {
-    if (!isStatus(error, 404)) throw error;
+  let found = await networksOf(engine, name);
+  if (found.length === 0) {
     const options = {
       Name: name,
       Driver: 'bridge',
@@ -176,8 +187,35 @@ async function ensureNetwork(engine: Engine): Promise<string> {
       Labels: { [labelOf.instance]: engine.instance },
     };
     await engine.api.createNetwork(options).catch(unless(409));
+    found = await networksOf(engine, name);
   }
+  const [oldest, ...others] = found;
+  let isUsed = false;
+  for (const other of others) isUsed = !(await removeNetwork(engine, other)) || isUsed;
+  if (oldest !== undefined && isUsed) await removeNetwork(engine, oldest);
   return name;
+}
+
+/** Those of exactly this name, the oldest first: each process has the same order. */
+async function networksOf(engine: Engine, name: string): Promise<string[]> {
+  const similar = await engine.api.listNetworks({ filters: { name: [name] } });
+  return similar
+    .filter(({ Name }) => Name === name)
+    .map(({ Id, Created }) => ({ id: Id, order: `${Created} ${Id}` }))
+    .sort((a, b) => (a.order < b.order ? -1 : 1))
+    .map(({ id }) => id);
+}
+
+/** False: containers are on it. */
+async function removeNetwork(engine: Engine, id: string): Promise<boolean> {
+  try {
+    await engine.api.getNetwork(id).remove();
+    return true;
+  } catch (error) {
+    if (isStatus(error, 403)) return false;
+    if (!isStatus(error, 404)) throw error;
+    return true;
+  }
 }
 
 export async function removeLaunch(engine: Engine, launchId: string): Promise<void> {

@@ -158,6 +158,38 @@ suite('launching', () => {
     await docker.removeLaunch(request.launchId);
   });
 
+  test('the first launches of an installation share one network, also when they come at once', async () => {
+    const first = openTestDocker();
+    try {
+      const requests = [1, 2, 3, 4].map(() => requestFor(server));
+      await Promise.all(requests.map(request => first.docker.startContainer(request)));
+      assert.deepEqual(
+        (await first.docker.listLaunches()).map(({ state }) => state),
+        Array(4).fill('running'),
+      );
+      assert.equal((await networksOf(first.instance)).length, 1);
+    } finally {
+      await first.cleanUp();
+    }
+  });
+
+  test('two networks of the name, made by two processes at once, become one again', async () => {
+    const broken = openTestDocker();
+    try {
+      const labels = { [labelOf.instance]: broken.instance };
+      const options = { Name: `apphub-launches-${broken.instance}`, Labels: labels };
+      // Newer engines refuse the second of a name.
+      for (let number = 1; number <= 3; number += 1) {
+        await api.createNetwork(options).catch(error => assert.equal(error.statusCode, 409));
+      }
+      const [oldest] = await networksOf(broken.instance);
+      await broken.docker.startContainer(requestFor(server));
+      assert.deepEqual(await networksOf(broken.instance), [oldest]);
+    } finally {
+      await broken.cleanUp();
+    }
+  });
+
   test('an app that dies fails with its exit code and last words, and is not run again', async () => {
     const image = await imageOf('dies', [
       'sh',
@@ -274,6 +306,11 @@ suite('launching', () => {
     await Promise.all([early, killed].map(({ launchId }) => docker.removeLaunch(launchId)));
   });
 });
+
+async function networksOf(name: string): Promise<string[]> {
+  const networks = await api.listNetworks({ filters: { label: [`${labelOf.instance}=${name}`] } });
+  return networks.sort((a, b) => (`${a.Created}` < `${b.Created}` ? -1 : 1)).map(({ Id }) => Id);
+}
 
 function requestOfLast(): { launchId: string } {
   return { launchId: `${instance}-${count}` };

@@ -233,6 +233,17 @@ suite('a build whose process ends', { concurrency: true }, () => {
     );
   });
 
+  test('by SIGTERM in the last attempt it has: that is no failure of its own', async t => {
+    const bench = await open(t);
+    const buildId = await bench.requestBuild(specOf('last', `${from}${waits('last')}`));
+    const target = { store: bench.store, wrote: () => undefined };
+    for (let attempt = 1; attempt <= 4; attempt += 1) await startBuild(target, buildId);
+    const workers = await bench.start();
+    await isWaiting('last');
+    await workers.close();
+    assert.equal(history(bench, 'build', buildId).at(-1), 'BuildStarted');
+  });
+
   test('between the image and the log: it is found by its label and not made twice', async t => {
     const bench = await open(t);
     bench.faults.append = types => types.includes('BuildSucceeded');
