@@ -24,6 +24,8 @@ export type Found = { readonly id: string; readonly value: string; readonly tier
 
 /** Rows of the order that are looked at before an index is asked. */
 const walkedMax = 4_000;
+/** Matches of words that are looked at all together; words cost as much again with each look, tags do not. */
+const fewMax = 2_000;
 /** Matches that facets and the total are counted over. */
 const countedMax = 500;
 
@@ -71,9 +73,9 @@ type Range = { readonly first: number; readonly last: number; readonly from: Pla
 
 /** What a search finds: a page of it, and what all of it has in common. */
 export async function find(sql: Knex, search: Search, from: Place | undefined, limit: number) {
-  let asked: Promise<readonly Few[]> | undefined;
+  let asked: Promise<Few> | undefined;
   const few = () => {
-    asked ??= findFew(sql, search);
+    asked ??= findFew(sql, search, limit);
     return asked;
   };
   const [page, counted] = await Promise.all([
@@ -91,7 +93,7 @@ async function findPage(
   search: Search,
   from: Place | undefined,
   limit: number,
-  few: () => Promise<readonly Few[]>,
+  few: () => Promise<Few>,
 ): Promise<readonly Found[]> {
   const tiers = tiersAsked(search);
   // Without words there is one tier, which everything belongs to.
@@ -111,7 +113,7 @@ async function findIn(
   tiers: readonly string[],
   range: Range,
   limit: number,
-  few?: () => Promise<readonly Few[]>,
+  few?: () => Promise<Few>,
 ): Promise<readonly Found[]> {
   const { rows, isAll } = await walk(sql, search, tiers, range, limit);
   if (isAll) return rows;
@@ -119,7 +121,7 @@ async function findIn(
   const complete = rows.length === limit ? (rows.at(-1)?.tier ?? range.first) : range.last + 1;
   if (complete === range.first) return rows;
   const all = await few?.();
-  if (all !== undefined && all.length <= countedMax) return all.slice(0, limit);
+  if (all?.page !== undefined) return all.page;
   const found = await lookUp(sql, search, tiers, { ...range, last: complete - 1 }, limit);
   return [...found, ...rows.filter(({ tier }) => tier === complete)].slice(0, limit);
 }
@@ -137,16 +139,21 @@ async function walk(
   const tier = tierIn(last);
   const way = `from apps_search ${from === undefined ? '' : `where ${order.beyond}`}
     order by ${order.columns} limit :walkedMax`;
+  // What cursors hold is made of the page's rows only, and how far there was to walk is asked only where it matters.
   const { rows } = await sql.raw(
-    `(select app_id as id, ${order.value} as value, tier, null as ways from (
-        select *, ${tier} as tier from (select * ${way}) near
-        where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${last} as tsquery)`}) matching
-      where tier >= ${first} order by ${last > first ? 'tier,' : ''} ${order.columns} limit :limit)
-     union all select null, null, -1, count(*) from (select ${way}) way`,
+    `with page as materialized (
+       select app_id, updated_at, name_sort, tier from (
+         select *, ${tier} as tier from (select * ${way}) near
+         where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${last} as tsquery)`}) matching
+       ${first === 0 ? '' : `where tier >= ${first}`}
+       order by ${last > first ? 'tier,' : ''} ${order.columns} limit :limit)
+     (select app_id as id, ${order.value} as value, tier, null as ways from page)
+     union all select null, null, -1, count(*) from (select ${way}) way where (select count(*) from page) < :limit`,
     { ...bind, ...queriesOf(tiers), value: from?.value ?? '', id: from?.id ?? '', walkedMax, limit },
   );
-  const { ways } = rows.pop() as { ways: string };
-  return { rows, isAll: Number(ways) < walkedMax };
+  const found = rows.filter((row: Found) => row.tier >= 0);
+  const { ways } = rows.find((row: Found) => row.tier === -1);
+  return { rows: found, isAll: found.length < limit && Number(ways) < walkedMax };
 }
 
 /** The tier of a row that matches the last of these. */
@@ -206,29 +213,46 @@ const otherFacetsMax = 10;
 const countedColumns =
   "to_json(tags) as tags, owner, case when archived then 'archived' else status end as status";
 
-type Few = Found & Counted;
+type Few = {
+  /** Of all that match, whatever the page begins with; undefined where too many match to have been looked at. */
+  readonly page: readonly Found[] | undefined;
+  /** Some that match; all of them where there are no more than 500. */
+  readonly counted: readonly Counted[];
+};
 
-/** Some apps of the search, by an index; all of them and in order where there are no more than 500. */
-async function findFew(sql: Knex, search: Search): Promise<readonly Few[]> {
+/**
+ * What an index finds, as long as it is little: one look at it serves the page and what all apps found have in common. Two common
+ * words together match few apps, and each look costs what the words cost.
+ */
+async function findFew(sql: Knex, search: Search, limit: number): Promise<Few> {
   const order = orderOf(search.sort);
   const { where, bind } = filterOf(search);
   const tiers = tiersAsked(search);
   const last = Math.max(tiers.length - 1, 0);
+  const allMax = tiers.length === 0 ? countedMax : fewMax;
   const { rows } = await sql.raw(
-    `select app_id as id, ${order.value} as value, tier, ${countedColumns} from (
-       select *, ${tierIn(last)} as tier from apps_search
-       where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${last} as tsquery)`} offset 0 limit :most) found
-     order by tier, ${order.columns}`,
-    { ...bind, ...queriesOf(tiers), most: countedMax + 1 },
+    `with found as materialized (
+       select app_id, updated_at, name_sort, tags, owner, archived, status, ${tierIn(last)} as tier from apps_search
+       where ${where} ${tiers.length === 0 ? '' : `and words @@ cast(:tier${last} as tsquery)`} offset 0 limit :fewMost)
+     (select app_id as id, ${order.value} as value, tier, null as tags, null as owner, null as status from (
+       select * from found order by tier, ${order.columns} limit :limit) page)
+     union all (select null, null, -1, ${countedColumns} from found limit :most)
+     union all select null, count(*)::text, -2, null, null, null from found`,
+    { ...bind, ...queriesOf(tiers), fewMost: allMax + 1, limit, most: countedMax + 1 },
   );
-  return rows;
+  const of = (wanted: (tier: number) => boolean) => rows.filter(({ tier }: Found) => wanted(tier));
+  const [{ value: count }] = of(tier => tier === -2);
+  return {
+    page: Number(count) > allMax ? undefined : of(tier => tier >= 0),
+    counted: of(tier => tier === -1),
+  };
 }
 
 /** What the apps found have in common, over the first 500 of them; exact where there are no more. */
 async function countFacets(
   sql: Knex,
   search: Search,
-  few: () => Promise<readonly Few[]>,
+  few: () => Promise<Few>,
 ): Promise<{ facets: Facets; total: { count: number; exact: boolean } }> {
   const { where, bind } = filterOf(search);
   const query = search.tiers.at(-1);
@@ -239,7 +263,7 @@ async function countFacets(
      where ${where} ${query === undefined ? '' : 'and words @@ cast(:query as tsquery)'} limit :most`,
     { ...bind, query: query ?? '', walkedMax, most: countedMax + 1 },
   );
-  const rows: readonly Counted[] = near.length > countedMax ? near : await few();
+  const rows: readonly Counted[] = near.length > countedMax ? near : (await few()).counted;
   return countRows(rows.slice(0, countedMax), rows.length <= countedMax);
 }
 
