@@ -125,7 +125,8 @@ async function send(path, options = {}, msMax = askMsMax) {
 
 /**
  * What does no harm twice is asked again when its connection was lost: a network that changes breaks whatever is on its way.
- * @param {string} path @param {Omit<RequestInit, 'headers'> & { headers: Record<string, string> }} options @returns {Promise<Response>}
+ * @param {string} path @param {Omit<RequestInit, 'headers'> & { headers: Record<string, string> }} options
+ * @returns {Promise<Response>}
  */
 async function fetchSurely(path, options) {
   const isRepeatable = options.method === undefined || 'idempotency-key' in options.headers;
