@@ -127,8 +127,10 @@ const guards = {
 } as const;
 
 function guardAnswers(app: FastifyInstance): void {
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', async ({ protocol }, reply) => {
     for (const [name, value] of Object.entries(guards)) if (!reply.hasHeader(name)) reply.header(name, value);
+    // Whoever came by HTTPS once comes no other way for a year (RFC 6797).
+    if (protocol === 'https') reply.header('strict-transport-security', 'max-age=31536000');
   });
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { clientAddress, trusts } from '../../platform/client-address.ts';
+import { startApi } from '../support/api.ts';
 
 const asked = (remoteAddress: string, forwarded?: string) =>
   ({ headers: { 'x-forwarded-for': forwarded }, socket: { remoteAddress } }) as unknown as IncomingMessage;
@@ -11,6 +12,19 @@ test('networks of both families, and addresses in both forms', () => {
   for (const yes of ['10.1.2.3', '::ffff:10.1.2.3', '192.0.2.7', '2001:db8::1'])
     assert.ok(isTrusted(yes), yes);
   for (const no of ['11.0.0.1', '192.0.2.8', '::1', '', 'x', '2001:db9::1']) assert.ok(!isTrusted(no), no);
+});
+
+test('who comes by HTTPS is told to stay with it, if a proxy of ours says so', async () => {
+  for (const [trustedProxies, expected] of [
+    [['127.0.0.0/8', '::1'], 'max-age=31536000'],
+    [[], null],
+  ] as const) {
+    const api = await startApi({ trustedProxies });
+    const answer = await api.ask('GET', '/healthz', { headers: { 'x-forwarded-proto': 'https' } });
+    assert.equal(answer.headers.get('strict-transport-security'), expected);
+    assert.equal((await api.ask('GET', '/healthz')).headers.get('strict-transport-security'), null);
+    await api.close();
+  }
 });
 
 test('a request comes from the nearest address that is no proxy of ours', () => {
