@@ -1,6 +1,8 @@
 /** Launches by real workers on a real engine: how they end, and that no container is started twice or left behind. */
 import assert from 'node:assert/strict';
 import { after, before, suite, type TestContext, test } from 'node:test';
+import type { Docker } from '../../../workers/adapters/docker-types.ts';
+import { createWorkerTables } from '../../../workers/tables.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { failLaunch, startLaunch } from '../../support/play.ts';
@@ -154,20 +156,24 @@ suite('a launch', { concurrency: true }, () => {
     );
   });
 
-  test('that is stopped when its container has just been started leaves none', async t => {
-    const { bench, launch, told, isGone } = await open(t);
-    const stops: Promise<unknown>[] = [];
-    let launchId = '';
-    bench.faults.append = types => {
-      if (!types.includes('LaunchStarting') || stops.length > 0) return false;
-      // Somebody else is quicker to say that it shall end.
-      stops.push(bench.stop(launchId));
-      return true;
+  test('that is stopped and gone before a slow engine has started its container leaves none', async t => {
+    const { bench, docker, launch, told, isGone } = await open(t);
+    const late = Promise.withResolvers<void>();
+    const slow: Docker = {
+      ...docker,
+      async startContainer(request) {
+        await bench.stop(request.launchId);
+        await eventually(() => found(bench, 'LaunchStopped', request.launchId));
+        const started = await docker.startContainer(request);
+        late.resolve();
+        return started;
+      },
     };
-    launchId = await launch(app);
-    await bench.start();
+    // No sweep is to find it.
+    await bench.start({ docker: slow, everyMs: { sweep: 3_600_000 } });
+    const launchId = await launch(app);
     await told(launchId, 'LaunchRequested', 'LaunchStopping', 'LaunchStopped');
-    assert.equal(stops.length, 1);
+    await late.promise;
     await isGone();
   });
 });
@@ -250,6 +256,9 @@ suite('a launch whose process ends', { concurrency: true }, () => {
     await failLaunch(target, over);
     assert.deepEqual((await containers()).sort(), [over, unknown].sort());
     // The reaction has seen its end already: only the sweep can find it.
+    const position = `${bench.events.at(-1)?.position}`;
+    await createWorkerTables(bench.sql);
+    await bench.sql('reaction_checkpoints').insert({ name: 'workers', position, moved_at: new Date() });
     await bench.start({ everyMs: { sweep: 100, docker: 100, expiry: 100 } });
     await isGone();
     assert.equal(history(bench, 'launch', over).at(-1), 'LaunchFailed');
