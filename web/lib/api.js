@@ -5,7 +5,7 @@ import { hasEnded, session } from './identity.js';
 /** @typedef {{ field: string, message: string }} FieldError */
 
 const triesMax = 5;
-const sendsMax = 3;
+const sendsMax = 5;
 const retryMsMin = 300;
 const askMsMax = 30_000;
 
@@ -129,7 +129,9 @@ async function send(path, options = {}, msMax = askMsMax) {
  * @returns {Promise<Response>}
  */
 async function fetchSurely(path, options) {
-  const isRepeatable = options.method === undefined || 'idempotency-key' in options.headers;
+  // A session that was opened and not heard of ends by itself.
+  const isSignIn = path === '/auth/sessions';
+  const isRepeatable = options.method === undefined || 'idempotency-key' in options.headers || isSignIn;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await fetch(path, options);

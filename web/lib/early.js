@@ -12,19 +12,20 @@
 /** A page of which a file did not come, as the network changed meanwhile, stays blank: it is loaded again, a few times. */
 {
   const key = 'apphub.reloads';
-  const reloadsMax = 3;
+  const reloadsMax = 6;
   const pauseMs = 500;
   const isMissing = (/** @type {Event} */ { target }) => target instanceof HTMLScriptElement;
   const reload = () => {
+    let count = 0;
     try {
-      const count = Number(sessionStorage.getItem(key) ?? 0);
+      count = Number(sessionStorage.getItem(key) ?? 0);
       if (count >= reloadsMax) return;
       sessionStorage.setItem(key, String(count + 1));
     } catch {
       // Nobody would count, and it might go on for ever.
       return;
     }
-    setTimeout(() => location.reload(), pauseMs);
+    setTimeout(() => location.reload(), pauseMs * (count + 1));
   };
   addEventListener('error', event => isMissing(event) && reload(), true);
   addEventListener(
