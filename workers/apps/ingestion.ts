@@ -71,7 +71,8 @@ export function ingest(deps: IngestionDeps): Effect {
       let dueAt: string | null = await dueAtOf(deps, appId, run);
       while (dueAt !== null) {
         const waitMs = Date.parse(dueAt) - Date.parse(deps.clock.now());
-        if (waitMs > 0) await pause(Math.min(waitMs, waitMsMax), signal);
+        // A timer can be a millisecond early by the clock on the wall.
+        if (waitMs > 0) await pause(Math.min(waitMs + 1, waitMsMax), signal);
         if (signal.aborted && signal.reason instanceof Shutdown) throw signal.reason;
         if (signal.aborted) return;
         dueAt = await attemptIngestion(deps, appId, run, signal);
