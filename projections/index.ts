@@ -3,6 +3,7 @@ import { apiKeys } from './access/api-key.ts';
 import { audit } from './access/audit.ts';
 import { sessions } from './access/session.ts';
 import { builds } from './apps/build.ts';
+import { images } from './apps/build-image.ts';
 import { history } from './apps/history.ts';
 import { ingestions } from './apps/ingestion.ts';
 import { launches } from './apps/launch.ts';
@@ -15,6 +16,7 @@ export const projections: readonly Projection[] = [
   repositories,
   ingestions,
   builds,
+  images,
   launches,
   history,
   search,

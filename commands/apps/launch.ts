@@ -139,6 +139,9 @@ async function imageOf(
   const found = await stateOf(store, build, buildId);
   if (found?.state.spec?.appId !== appId) throw new Refusal('not-found', { buildId });
   if (found.state.built === null) throw new Refusal('launch/no-image', { appId, buildId });
+  if (found.state.image.place !== 'present') {
+    throw new Refusal('launch/image-removed', { buildId, reason: found.state.image.reason });
+  }
   return { ...found.state.built, buildId };
 }
 

@@ -8,6 +8,15 @@
  */
 import { type Decider, unreachable } from '../kernel/decider.ts';
 import { Refusal } from '../kernel/refusal.ts';
+import {
+  type BuildImageCommand,
+  type BuildImageEvent,
+  type BuildImageState,
+  decideImage,
+  evolveImage,
+  noImage,
+  presentImage,
+} from './build-image.ts';
 
 /** Everything a builder needs to know; nothing is looked up elsewhere, so a build means the same for ever. */
 export type BuildSpec = {
@@ -50,7 +59,8 @@ export type BuildEvent =
       type: 'BuildFailed';
       data: Ended & BuildFailure;
     }
-  | { type: 'BuildCancelled'; data: { buildId: string; appId: string; at: string } };
+  | { type: 'BuildCancelled'; data: { buildId: string; appId: string; at: string } }
+  | BuildImageEvent;
 
 export type BuildCommand =
   | { type: 'RequestBuild'; data: Extract<BuildEvent, { type: 'BuildRequested' }>['data'] }
@@ -66,7 +76,8 @@ export type BuildCommand =
         result: BuiltImage | BuildFailure;
       };
     }
-  | { type: 'CancelBuild'; data: { buildId: string; at: string } };
+  | { type: 'CancelBuild'; data: { buildId: string; at: string } }
+  | BuildImageCommand;
 
 export type BuildState = {
   readonly status: 'absent' | 'queued' | 'running' | 'finished';
@@ -75,28 +86,34 @@ export type BuildState = {
   readonly requestedAt: string | null;
   /** Set once it has succeeded. */
   readonly built: BuiltImage | null;
+  /** Whether what was built is still there. */
+  readonly image: BuildImageState;
 };
 
 export const build: Decider<BuildState, BuildCommand, BuildEvent> = {
   category: 'apps.build',
-  initialState: { status: 'absent', attempt: 0, spec: null, requestedAt: null, built: null },
+  initialState: { status: 'absent', attempt: 0, spec: null, requestedAt: null, built: null, image: noImage },
 
   evolve(state, event) {
     switch (event.type) {
       case 'BuildRequested': {
         const { appId, repoUrl, ref, commit, dockerfilePath, at } = event.data;
         const spec = { appId, repoUrl, ref, commit, dockerfilePath };
-        return { status: 'queued', attempt: 0, spec, requestedAt: at, built: null };
+        return { status: 'queued', attempt: 0, spec, requestedAt: at, built: null, image: noImage };
       }
       case 'BuildStarted':
         return { ...state, status: 'running', attempt: event.data.attempt };
       case 'BuildSucceeded': {
         const { image, imageId, bytes, ports } = event.data;
-        return { ...state, status: 'finished', built: { image, imageId, bytes, ports } };
+        return { ...state, status: 'finished', built: { image, imageId, bytes, ports }, image: presentImage };
       }
       case 'BuildFailed':
       case 'BuildCancelled':
         return { ...state, status: 'finished' };
+      case 'BuildImageRemoving':
+      case 'BuildImageRemoved':
+      case 'BuildImageKept':
+        return { ...state, image: evolveImage(event) };
       default:
         return unreachable(event);
     }
@@ -128,6 +145,12 @@ export const build: Decider<BuildState, BuildCommand, BuildEvent> = {
       case 'CancelBuild':
         if (state.status === 'finished') throw new Refusal('build/already-finished', { buildId });
         return [{ type: 'BuildCancelled', data: { buildId, appId, at } }];
+      case 'RemoveBuildImage':
+      case 'ReportBuildImage': {
+        const { built } = state;
+        const image = built && { image: built.image, imageId: built.imageId, bytes: built.bytes };
+        return decideImage(command, image && { buildId, appId, ...image }, state.image);
+      }
       default:
         return unreachable(command);
     }

@@ -84,7 +84,8 @@ async function printEvents(): Promise<string> {
   const printed = new Set<string>();
   for (const file of await filesOf('domain/apps', 'domain/access')) {
     const source = await readFile(path.join(root, file), 'utf8');
-    const category = /category: '([^']+)'/.exec(source)?.[1];
+    // A part of a stream's events may be in a file of its own, which then names the stream.
+    const category = /category: '([^']+)'|`([a-z]+\.[a-z-]+)-<id>`/.exec(source)?.slice(1).find(Boolean);
     const types = typesOf(source);
     const union = types.find(({ name }) => name.endsWith('Event'));
     if (category === undefined || union === undefined) continue;

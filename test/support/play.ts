@@ -119,6 +119,17 @@ export async function finishBuild(
   await say(api, builds, buildId, { type: 'FinishBuild', data } as never);
 }
 
+export async function removeImage(api: Target, buildId: string, reason: 'count' | 'disk'): Promise<void> {
+  const data = { buildId, reason, at: new Date().toISOString() };
+  await say(api, builds, buildId, { type: 'RemoveBuildImage', data } as never);
+}
+
+/** What an engine said of the image. */
+export async function reportImage(api: Target, buildId: string, isThere: boolean): Promise<void> {
+  const data = { buildId, isThere, at: new Date().toISOString() };
+  await say(api, builds, buildId, { type: 'ReportBuildImage', data } as never);
+}
+
 export async function release(api: Target, appId: string, buildId: string): Promise<void> {
   const at = new Date().toISOString();
   const one = { buildId, commit, image: 'apphub/x:1', imageId: 'sha256:1', ports: [80], requestedAt: at };

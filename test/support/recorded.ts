@@ -29,6 +29,14 @@ function streamOf({ data }: PlatformEvent): string {
   return 'appId' in data ? `apps.repository-${data.appId}` : 'access.attempt-a1';
 }
 
+const imageOfB1 = {
+  buildId: 'b1',
+  appId: 'todo',
+  image: 'apphub/todo:c1',
+  imageId: 'sha256:1',
+  bytes: 5_000_000_000,
+};
+
 /** One event of each type, all of the app `todo`, in an order that makes sense. The compiler says when one is missing. */
 export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, { type: T }>['data'] } = {
   RepositoryRegistered: {
@@ -128,6 +136,9 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     instruction: 'RUN false',
   },
   BuildCancelled: { buildId: 'b1', appId: 'todo', at: '2026-01-01T00:00:15.000Z' },
+  BuildImageRemoving: { ...imageOfB1, reason: 'count', at: '2026-01-01T00:00:15.100Z' },
+  BuildImageRemoved: { ...imageOfB1, reason: 'count', at: '2026-01-01T00:00:15.200Z' },
+  BuildImageKept: { ...imageOfB1, reason: 'used', at: '2026-01-01T00:00:15.300Z' },
   RepositoryReleased: {
     appId: 'todo',
     at: '2026-01-01T00:00:16.000Z',

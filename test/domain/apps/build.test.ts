@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { type BuildCommand, type BuildEvent, build } from '../../../domain/apps/build.ts';
+import { presentImage } from '../../../domain/apps/build-image.ts';
 import { given, holdsForAnyCommands } from '../../support/given.ts';
 
 const at = '2026-01-02T03:04:05.000Z';
@@ -118,7 +119,14 @@ suite('a build', () => {
   test('keeps the image and what it was made of for whoever launches it', () => {
     const state = [requested, started(1), succeeded(1)].reduce(build.evolve, build.initialState);
     const { buildId: _buildId, cause: _cause, at: requestedAt, ...spec } = asked;
-    assert.deepEqual(state, { status: 'finished', attempt: 1, spec, requestedAt, built: image });
+    assert.deepEqual(state, {
+      status: 'finished',
+      attempt: 1,
+      spec,
+      requestedAt,
+      built: image,
+      image: presentImage,
+    });
     const unbuilt = [requested, started(1), failed(1)].reduce(build.evolve, build.initialState);
     assert.equal(unbuilt.built, null);
   });

@@ -26,7 +26,7 @@ suite('the history of an app', async () => {
       causation_id: 'q1',
       data: sampleEvents[type],
     }));
-    assert.equal(rows.length, 25);
+    assert.ok(rows.length >= 25);
     assert.deepEqual(rows, expected);
   });
 });
