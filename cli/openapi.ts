@@ -23,6 +23,7 @@ export async function describeApi(version: string): Promise<object> {
     store,
     clock: systemClock,
     allowLocalRepositories: false,
+    launchIdleSeconds: null,
     webhookSecret: '',
     signInOperators: knownOperators([]),
     sessionTimes: { idleSeconds: 0, absoluteSeconds: 0 },

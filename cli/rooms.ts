@@ -5,6 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { wakerOf } from '../commands/apps/deployment.ts';
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
@@ -248,10 +249,11 @@ function noteUrl(dataDir: string, url: string, closings: Closing[]): void {
   closings.push(() => rmSync(file, { force: true }));
 }
 
-function openPreviews(options: RoomsOptions, { sql }: Shared, access: Access): PreviewProxy {
+function openPreviews(options: RoomsOptions, { sql, store }: Shared, access: Access): PreviewProxy {
+  const wake = wakerOf({ store, clock: systemClock });
   return previewProxy({
     domain: options.previewDomain,
-    resolve: launchId => upstreamOf(sql, launchId),
+    resolve: launchId => upstreamOf(sql, launchId, wake),
     isPlatformToken: access.isPlatformToken,
     log: options.log,
   });
@@ -282,6 +284,7 @@ async function openApi(
       store: shared.store,
       clock: systemClock,
       allowLocalRepositories: options.allowLocalRepositories,
+      launchIdleSeconds: options.launches.idleSeconds,
       webhookSecret: secrets.webhookSecret,
       ...access,
       sessionTimes: options.sessionTimes,

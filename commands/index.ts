@@ -5,14 +5,17 @@ import { providerSessionCommands } from './access/provider-session.ts';
 import { type SessionDeps, sessionCommands } from './access/session.ts';
 import { type SignInDeps, signInCommands } from './access/sign-in.ts';
 import { buildCommands } from './apps/build.ts';
+import { deploymentCommands } from './apps/deployment.ts';
 import { ingestionCommands } from './apps/ingestion.ts';
-import { launchCommands } from './apps/launch.ts';
+import { type LaunchDeps, launchCommands } from './apps/launch.ts';
 import { repositoryCommands } from './apps/repository.ts';
+import { sandboxCommands } from './apps/sandbox.ts';
 import { tagCommands } from './apps/tag.ts';
 import { webhookCommands } from './apps/webhook.ts';
 
 export type CommandDeps = SessionDeps &
-  SignInDeps & {
+  SignInDeps &
+  LaunchDeps & {
     readonly allowLocalRepositories: boolean;
     /** Of the platform; each app's own is derived from it. */
     readonly webhookSecret: string;
@@ -24,6 +27,8 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(ingestionCommands(deps));
   await app.register(buildCommands(deps));
   await app.register(launchCommands(deps));
+  await app.register(deploymentCommands(deps));
+  await app.register(sandboxCommands(deps));
   await app.register(webhookCommands(deps));
   await app.register(apiKeyCommands(deps));
   await app.register(sessionCommands(deps));

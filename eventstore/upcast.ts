@@ -8,11 +8,28 @@ type Data = { readonly [key: string]: Json };
 
 const noTimes = { cloneMs: 0, inspectMs: 0, storeMs: 0 };
 
+const firstDeployment = { deployment: 1 };
+const placedBefore = { engine: 'default', host: '127.0.0.1' };
+const launchedBefore = {
+  owner: 'operator',
+  access: 'private',
+  restart: 'no',
+  idleSeconds: null,
+  healthPath: null,
+  sandbox: { egress: [], allowRoot: true, runtime: 'default' },
+};
+
 const upcasters = new Map<string, (data: Data) => Data>(
   Object.entries({
     // Before they said how far the attempt had come.
     IngestionAttemptFailed: (data: Data) => ({ commit: null, durations: noTimes, ...data }),
     IngestionFailed: (data: Data) => ({ commit: null, durations: noTimes, ...data }),
+    // Before a launch had more than one deployment, an owner, and a sandbox that could be chosen.
+    LaunchRequested: (data: Data) => ({ ...launchedBefore, ...data }),
+    LaunchStarting: (data: Data) => ({ ...firstDeployment, status: 'starting', ...placedBefore, ...data }),
+    LaunchRunning: (data: Data) => ({ ...firstDeployment, replaced: null, serves: null, ...data }),
+    LaunchStopping: (data: Data) => ({ because: null, coming: null, ...data }),
+    LaunchFailed: (data: Data) => ({ ...firstDeployment, oomKilled: false, isLoop: false, ...data }),
   }),
 );
 

@@ -49,8 +49,22 @@ export type Config = {
   readonly syncSeconds: number;
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
+  readonly launches: LaunchConfig;
   readonly s3: S3Config | undefined;
   readonly logLevel: string;
+};
+
+/** What launches may be and do all together. A number of launches counts those that have a container. */
+type LaunchConfig = {
+  /** A launch sleeps after so long without a visit unless it says otherwise; null: never. */
+  readonly idleSeconds: number | null;
+  /** How long a container that was replaced still answers what it was asked before. */
+  readonly drainSeconds: number;
+  readonly max: number;
+  readonly perAppMax: number;
+  readonly perOwnerMax: number;
+  /** So many of the most visited do not sleep. */
+  readonly keptAwake: number;
 };
 
 export type OidcConfig = {
@@ -120,6 +134,14 @@ export function readConfig(env: Env): Config {
     syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
     ingestionsAtOnce: integer(env, 'APPHUB_INGESTIONS_AT_ONCE', 2, 1, 64),
     buildsAtOnce: integer(env, 'APPHUB_BUILDS_AT_ONCE', 1, 1, 64),
+    launches: {
+      idleSeconds: integer(env, 'APPHUB_LAUNCH_IDLE_SECONDS', 1_800, 0, 7 * 86_400) || null,
+      drainSeconds: integer(env, 'APPHUB_LAUNCH_DRAIN_SECONDS', 10, 0, 3_600),
+      max: integer(env, 'APPHUB_LAUNCHES_MAX', 50, 1, 10_000),
+      perAppMax: integer(env, 'APPHUB_LAUNCHES_PER_APP_MAX', 10, 1, 10_000),
+      perOwnerMax: integer(env, 'APPHUB_LAUNCHES_PER_OWNER_MAX', 25, 1, 10_000),
+      keptAwake: integer(env, 'APPHUB_LAUNCHES_KEPT_AWAKE', 0, 0, 1_000),
+    },
     s3: s3(env),
     logLevel: level(env),
   };

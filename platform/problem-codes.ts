@@ -34,6 +34,7 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'build/no-image': conflict('Look at the build: it has not ended yet, or ended without an image.'),
   'launch/no-image': conflict('Build the app first; a build that failed has no image.'),
   'launch/image-removed': conflict('Build it again with POST /builds/:buildId/retry, and launch that.'),
+  'launch/no-earlier-build': conflict('Name the build to run with `buildId`, or redeploy the newest one.'),
   'launch/already-ended': conflict('Launch the app again.'),
   'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
   'api-key/ended': conflict('Make a new key.'),

@@ -12,6 +12,7 @@ import { identityReads } from './access/identity.ts';
 import { sessionReads } from './access/session.ts';
 import { type SignInOptions, signInOptionReads } from './access/sign-in-options.ts';
 import { buildLogReads, buildReads } from './apps/build.ts';
+import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchLogReads, launchReads } from './apps/launch.ts';
 import { pictureReads } from './apps/picture.ts';
@@ -55,6 +56,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(buildReads(deps));
   await app.register(buildLogReads(deps));
   await app.register(launchReads(deps));
+  await app.register(deploymentReads(deps));
   await app.register(launchLogReads(deps));
   await app.register(pictureReads(deps));
   await app.register(healthReads(deps));

@@ -50,7 +50,7 @@ export async function sweepJobs({ sql, queue }: SweepDeps): Promise<void> {
 export async function expireLaunches(deps: SweepDeps): Promise<void> {
   const over = await deps
     .sql('apps_launches')
-    .whereIn('status', ['requested', 'starting', 'running'])
+    .whereNotIn('status', ['stopping', 'stopped', 'expired', 'failed'])
     .where('expires_at', '<=', deps.clock.now())
     .limit(rowsMax)
     .pluck('launch_id');
@@ -58,7 +58,8 @@ export async function expireLaunches(deps: SweepDeps): Promise<void> {
     const time = deps.clock.now();
     const causationId = deriveId('expired', launchId);
     const metadata = { actor, correlationId: causationId, causationId, time };
-    const command = { type: 'StopLaunch', data: { launchId, reason: 'expired', at: time } } as const;
+    const data = { launchId, reason: 'expired', because: null, at: time } as const;
+    const command = { type: 'StopLaunch', data } as const;
     await attempt(deps, launch, launchId, command, metadata, ['launch/already-ended']);
   }
 }
@@ -98,7 +99,7 @@ export async function sweepArchived(deps: ArchiveDeps): Promise<void> {
           deps
             .sql('apps_launches as l')
             .whereRaw('l.app_id = a.app_id')
-            .whereIn('l.status', ['requested', 'starting', 'running']),
+            .whereNotIn('l.status', ['stopping', 'stopped', 'expired', 'failed']),
         )
         .orWhereExists(
           deps

@@ -10,7 +10,9 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
       create table if not exists worker_status (
         name text primary key, ok boolean not null, reason text, at timestamptz not null);
       create table if not exists worker_syncs (
-        app_id text primary key, checked_at timestamptz not null, problem text)`);
+        app_id text primary key, checked_at timestamptz not null, problem text);
+      create table if not exists preview_activity (
+        launch_id text primary key, last_visit_at timestamptz not null, visits bigint not null default 0)`);
   });
 }
 

@@ -36,6 +36,8 @@ export type AttemptsDeps = {
   readonly log: { warn(detail: object, line: string): void };
   /** For tests: how long a minute is. */
   readonly minuteMs?: number;
+  /** How many are told apart in a minute; the rest is counted together. */
+  readonly actorsPerMinuteMax?: number;
 };
 
 export function openAttempts(deps: AttemptsDeps): Attempts {
@@ -103,7 +105,7 @@ export function openAttempts(deps: AttemptsDeps): Attempts {
       const counted = { ...refused, count: 1, since: at, at };
       const name = nameOf(refused);
       const actor = actors.get(name) ?? { singly: 0, rest: new Map<string, Counted>() };
-      if (!actors.has(name) && actors.size >= actorsPerMinuteMax) {
+      if (!actors.has(name) && actors.size >= (deps.actorsPerMinuteMax ?? actorsPerMinuteMax)) {
         return countIn(ofMany(counted), actors, '(others)');
       }
       actors.set(name, actor);

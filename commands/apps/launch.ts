@@ -1,6 +1,7 @@
 /** Starting and stopping previews. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import { type BuiltImage, build } from '../../domain/apps/build.ts';
+import type { DeploymentImage } from '../../domain/apps/deployment.ts';
 import { type EnvVariable, launch } from '../../domain/apps/launch.ts';
 import * as limits from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
@@ -37,11 +38,41 @@ const LaunchBody = Type.Object(
       Type.Integer({ minimum: limits.launchTtlSecondsMin, maximum: limits.launchTtlSecondsMax }),
     ),
     port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+    access: Type.Optional(
+      Type.Union([Type.Literal('private'), Type.Literal('public')], {
+        description:
+          'Who may visit it: those let in by the platform or a link, or everybody. Default: private',
+      }),
+    ),
+    restart: Type.Optional(Type.Union([Type.Literal('no'), Type.Literal('on-failure')])),
+    idleSeconds: Type.Optional(
+      Type.Union(
+        [
+          Type.Integer({ minimum: limits.launchIdleSecondsMin, maximum: limits.launchIdleSecondsMax }),
+          Type.Null(),
+        ],
+        { description: 'It sleeps when nobody has visited it for so long; null: never' },
+      ),
+    ),
+    healthPath: Type.Optional(
+      Type.String({
+        pattern: '^/[!-~]*$',
+        maxLength: limits.pathCharsMax,
+        description: 'Healthy: answers 2xx or 3xx',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
 
-export function launchCommands(deps: { store: EventStore; clock: Clock }): FastifyPluginAsyncTypebox {
+export type LaunchDeps = {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  /** After how long a launch sleeps that says nothing about it; null: never. */
+  readonly launchIdleSeconds: number | null;
+};
+
+export function launchCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox {
   const { store, clock } = deps;
 
   return async app => {
@@ -59,25 +90,31 @@ export function launchCommands(deps: { store: EventStore; clock: Clock }): Fasti
       },
       async (request, reply) => {
         const { appId } = request.params;
-        const { env = [], resourceProfile = 'small', ttlSeconds, port, buildId: wanted } = request.body ?? {};
+        const { ttlSeconds, buildId: wanted, ...given } = request.body ?? {};
+        const { env = [], resourceProfile = 'small', access = 'private', restart = 'on-failure' } = given;
+        const { idleSeconds = deps.launchIdleSeconds, healthPath = null } = given;
         refuseTwice(env);
         const cause = causeOf(request, clock);
         const { metadata, once } = cause;
         const launchId = cause.newId();
         const before = await outcomeBefore(store, launch, launchId, cause);
         if (before !== undefined) return accepted(reply, launchId, before, `/launches/${launchId}`);
-        const { buildId, image, imageId, ports } = await imageOf(store, appId, wanted);
+        const { release, sandbox } = await presentApp(store, appId);
+        const chosen = await imageOf(store, appId, wanted ?? release?.buildId);
         const ttlMs = (ttlSeconds ?? limits.launchTtlSecondsDefault) * 1_000;
         const data = {
           launchId,
           at: metadata.time,
           appId,
-          buildId,
-          image,
-          imageId,
+          ...deploymentOf(chosen, env, given.port),
           env,
           resourceProfile,
-          port: port ?? portOf(env, ports),
+          owner: metadata.actor,
+          access,
+          restart,
+          idleSeconds,
+          healthPath,
+          sandbox,
           expiresAt: new Date(Date.parse(metadata.time) + ttlMs).toISOString(),
         };
         const command = { type: 'RequestLaunch', data } as const;
@@ -102,7 +139,7 @@ export function launchCommands(deps: { store: EventStore; clock: Clock }): Fasti
         const { launchId } = request.params;
         await requireLaunch(store, launchId, request.identity);
         const { metadata, once } = causeOf(request, clock);
-        const data = { launchId, reason: 'stopped', at: metadata.time } as const;
+        const data = { launchId, reason: 'stopped', because: null, at: metadata.time } as const;
         const { position } = await execute(store, launch, launchId, { type: 'StopLaunch', data }, metadata, {
           once,
         });
@@ -127,14 +164,12 @@ function refuseTwice(env: readonly EnvVariable[]): void {
   }
 }
 
-/** The image to run: of the build asked for, else of the app's release. */
-async function imageOf(
+/** The image of a build of this app. Refuses where there is none. */
+export async function imageOf(
   store: EventStore,
   appId: string,
-  wanted: string | undefined,
+  buildId: string | undefined,
 ): Promise<BuiltImage & { buildId: string }> {
-  const { release } = await presentApp(store, appId);
-  const buildId = wanted ?? release?.buildId;
   if (buildId === undefined) throw new Refusal('launch/no-image', { appId });
   const found = await stateOf(store, build, buildId);
   if (found?.state.spec?.appId !== appId) throw new Refusal('not-found', { buildId });
@@ -145,9 +180,14 @@ async function imageOf(
   return { ...found.state.built, buildId };
 }
 
-/** Where the app listens: PORT, as most hosts tell it, else the lowest port the image exposes. */
-function portOf(env: readonly EnvVariable[], ports: readonly number[]): number {
+/** What is to run of an image, and where the app in it listens: PORT, as most hosts tell it, else the lowest port it exposes. */
+export function deploymentOf(
+  { buildId, image, imageId, ports }: BuiltImage & { buildId: string },
+  env: readonly EnvVariable[],
+  port?: number,
+): DeploymentImage {
   const told = Number(env.find(({ key }) => key === 'PORT')?.value);
-  if (Number.isInteger(told) && told > 0 && told < 65_536) return told;
-  return ports.length > 0 ? Math.min(...ports) : portDefault;
+  const isPort = Number.isInteger(told) && told > 0 && told < 65_536;
+  const found = isPort ? told : ports.length > 0 ? Math.min(...ports) : portDefault;
+  return { buildId, image, imageId, port: port ?? found };
 }

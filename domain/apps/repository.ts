@@ -8,6 +8,7 @@
 import { type Decider, unreachable } from '../kernel/decider.ts';
 import { tagsPerAppMax } from '../kernel/limits.ts';
 import { Refusal } from '../kernel/refusal.ts';
+import { confined, type Sandbox } from './sandbox.ts';
 import { type Tag, tagText } from './tag.ts';
 
 /** What the owner may change later. `null` means "not given"; the ingestion may then fill it in for the reader. */
@@ -37,6 +38,7 @@ export type RepositoryEvent =
   | { type: 'RepositoryChanged'; data: { appId: string; at: string; changes: Partial<Description> } }
   | { type: 'RepositoryTagged'; data: { appId: string; at: string; tag: Tag } }
   | { type: 'RepositoryUntagged'; data: { appId: string; at: string; tag: Tag } }
+  | { type: 'RepositorySandboxChanged'; data: { appId: string; at: string; sandbox: Sandbox } }
   | { type: 'RepositoryReleased'; data: { appId: string; at: string; release: Release } }
   | { type: 'RepositoryArchived'; data: { appId: string; at: string } };
 
@@ -45,6 +47,7 @@ export type RepositoryCommand =
   | { type: 'ChangeRepository'; data: { appId: string; at: string; changes: Partial<Description> } }
   | { type: 'TagRepository'; data: { appId: string; at: string; tag: Tag } }
   | { type: 'UntagRepository'; data: { appId: string; at: string; tag: Tag } }
+  | { type: 'ConfineRepository'; data: { appId: string; at: string; sandbox: Sandbox } }
   | { type: 'ReleaseRepository'; data: { appId: string; at: string; release: Release } }
   | { type: 'ArchiveRepository'; data: { appId: string; at: string } };
 
@@ -55,9 +58,17 @@ export type RepositoryState =
       description: Description;
       tags: readonly Tag[];
       release: Release | null;
+      /** How what is launched from now on is confined. */
+      sandbox: Sandbox;
     };
 
 const sameTag = (a: Tag, b: Tag) => tagText(a) === tagText(b);
+
+function sameSandbox(a: Sandbox, b: Sandbox): boolean {
+  const isSame =
+    a.allowRoot === b.allowRoot && a.runtime === b.runtime && a.egress.length === b.egress.length;
+  return isSame && a.egress.every((host, at) => host === b.egress[at]);
+}
 
 /** A tag that is given twice counts once. */
 function distinct(tags: readonly Tag[]): Tag[] {
@@ -77,7 +88,7 @@ export const repository: Decider<RepositoryState, RepositoryCommand, RepositoryE
   evolve(state, event) {
     if (event.type === 'RepositoryRegistered') {
       const { appId: _appId, at: _at, tags, ...description } = event.data;
-      return { status: 'registered', description, tags, release: null };
+      return { status: 'registered', description, tags, release: null, sandbox: confined };
     }
     if (state.status === 'absent') return state;
     switch (event.type) {
@@ -87,6 +98,8 @@ export const repository: Decider<RepositoryState, RepositoryCommand, RepositoryE
         return { ...state, tags: [...state.tags, event.data.tag] };
       case 'RepositoryUntagged':
         return { ...state, tags: state.tags.filter(tag => !sameTag(tag, event.data.tag)) };
+      case 'RepositorySandboxChanged':
+        return { ...state, sandbox: event.data.sandbox };
       case 'RepositoryReleased':
         return { ...state, release: event.data.release };
       case 'RepositoryArchived':
@@ -129,6 +142,12 @@ export const repository: Decider<RepositoryState, RepositoryCommand, RepositoryE
         return state.tags.some(present => sameTag(present, tag))
           ? [{ type: 'RepositoryUntagged', data: { appId, at, tag } }]
           : [];
+      }
+      case 'ConfineRepository': {
+        const { sandbox } = command.data;
+        return sameSandbox(state.sandbox, sandbox)
+          ? []
+          : [{ type: 'RepositorySandboxChanged', data: { appId, at, sandbox } }];
       }
       case 'ReleaseRepository': {
         const { release } = command.data;

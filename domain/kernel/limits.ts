@@ -39,3 +39,15 @@ export const keySecondsMin = 60;
 export const keySecondsMax = 366 * 24 * 3_600;
 export const keySecondsDefault = 90 * 24 * 3_600;
 export const keyOverlapSecondsMax = 7 * 24 * 3_600;
+
+/** How often in a row a launch is started again after its container has failed, and how long it waits before it is. */
+export const restartsMax = 5;
+export const restartWaitMsMin = 1_000;
+export const restartWaitMsMax = 60_000;
+/** Having run for so long, an app that fails begins to count anew. */
+export const steadyMsMin = 10 * 60_000;
+/** How often in a row a launch may fail to wake before it is over. */
+export const loopsMax = 5;
+export const launchIdleSecondsMin = 10;
+export const launchIdleSecondsMax = 7 * 24 * 3_600;
+export const egressHostsMax = 50;

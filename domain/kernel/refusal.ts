@@ -16,6 +16,7 @@ export const refusals = {
   'build/no-image': 'The build has made no image',
   'launch/no-image': 'The app has no image that could be launched',
   'launch/image-removed': 'The image of this build was removed, or is being removed',
+  'launch/no-earlier-build': 'There is no earlier build to go back to',
   'launch/already-ended': 'The launch has already ended',
   'launch/not-starting': 'The launch is not being started',
   'api-key/ended': 'The key has ended already',

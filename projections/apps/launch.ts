@@ -1,35 +1,75 @@
-/** Every launch, where its container listens, and how it ended. */
-import { type Projection, patch, put } from '../projection.ts';
+/** Every launch, each container it has had, where the present one listens, and how it ended. */
+import type { EventOf } from '../../domain/events.ts';
+import { type Op, type Projection, patch, put, type Row } from '../projection.ts';
 
 const table = 'apps_launches';
+const deployments = 'apps_deployments';
 
 export const launches: Projection = {
   name: table,
-  version: 1,
-  tables: { [table]: ['launch_id'] },
+  version: 2,
+  tables: { [table]: ['launch_id'], [deployments]: ['launch_id', 'deployment'] },
 
   createTables: schema =>
-    schema.createTable(table, t => {
-      t.text('launch_id').primary();
-      t.text('app_id').notNullable();
-      t.text('build_id').notNullable();
-      t.text('image').notNullable();
-      t.text('image_id').notNullable();
-      t.jsonb('env').notNullable();
-      t.text('resource_profile').notNullable();
-      t.text('status').notNullable();
-      t.integer('port');
-      t.text('container_id');
-      t.integer('host_port');
-      t.integer('started_in_ms');
-      t.jsonb('failure');
-      t.timestamp('requested_at').notNullable();
-      t.timestamp('running_at');
-      t.timestamp('ended_at');
-      t.timestamp('expires_at').notNullable();
-      t.index(['app_id', 'requested_at']);
-      t.index(['status', 'expires_at']);
-    }),
+    schema
+      .createTable(deployments, t => {
+        t.text('launch_id').notNullable();
+        t.integer('deployment').notNullable();
+        t.primary(['launch_id', 'deployment']);
+        t.text('app_id').notNullable();
+        t.text('build_id').notNullable();
+        t.text('image').notNullable();
+        t.text('cause').notNullable();
+        /** coming, serving, retiring, gone; one whose launch is over is gone, whatever it says here. */
+        t.text('status').notNullable();
+        t.text('container_id');
+        t.text('engine');
+        t.integer('started_in_ms');
+        t.jsonb('failure');
+        t.timestamp('requested_at').notNullable();
+        t.timestamp('not_before');
+        t.timestamp('running_at');
+        t.timestamp('gone_at');
+        // What the rounds look for: those that are to be brought up or removed.
+        t.index(['status', 'not_before']);
+      })
+      .createTable(table, t => {
+        t.text('launch_id').primary();
+        t.text('app_id').notNullable();
+        t.text('build_id').notNullable();
+        t.text('image').notNullable();
+        t.text('image_id').notNullable();
+        t.jsonb('env').notNullable();
+        t.text('resource_profile').notNullable();
+        t.text('owner').notNullable();
+        t.text('access').notNullable();
+        t.text('restart').notNullable();
+        t.integer('idle_seconds');
+        t.text('health_path');
+        t.jsonb('sandbox').notNullable();
+        t.integer('link_epoch').notNullable().defaultTo(0);
+        t.text('status').notNullable();
+        /** The newest one, and the one that visitors reach. */
+        t.integer('deployment').notNullable();
+        t.integer('serving');
+        t.integer('port');
+        t.text('container_id');
+        t.text('engine');
+        t.text('host');
+        t.integer('host_port');
+        t.integer('started_in_ms');
+        t.jsonb('failure');
+        /** Why it was stopped or put to sleep, where there is more to say. */
+        t.text('because');
+        t.timestamp('requested_at').notNullable();
+        t.timestamp('running_at');
+        t.timestamp('slept_at');
+        t.timestamp('ended_at');
+        t.timestamp('expires_at').notNullable();
+        t.index(['app_id', 'requested_at']);
+        t.index(['status', 'expires_at']);
+        t.index(['owner', 'status']);
+      }),
 
   on: {
     LaunchRequested: ({ data }) => [
@@ -41,43 +81,110 @@ export const launches: Projection = {
         image_id: data.imageId,
         env: data.env,
         resource_profile: data.resourceProfile,
+        owner: data.owner,
+        access: data.access,
+        restart: data.restart,
+        idle_seconds: data.idleSeconds,
+        health_path: data.healthPath,
+        sandbox: data.sandbox,
         status: 'requested',
+        deployment: 1,
         port: data.port,
         requested_at: data.at,
         expires_at: data.expiresAt,
       }),
+      coming({ ...data, deployment: 1, cause: 'start', notBefore: null }),
     ],
-    LaunchStarting: ({ data }) => [
-      patch(
-        table,
-        { launch_id: data.launchId },
-        { status: 'starting', container_id: data.containerId, host_port: data.hostPort, port: data.port },
-      ),
+    LaunchDeploymentRequested: ({ data }) => [
+      ofLaunch(data, { status: data.status, deployment: data.deployment }),
+      ...(data.superseded === null ? [] : [ofDeployment(data, data.superseded, { status: 'retiring' })]),
+      coming(data),
     ],
-    LaunchRunning: ({ data }) => [
-      patch(
-        table,
-        { launch_id: data.launchId },
-        { status: 'running', started_in_ms: data.startedInMs, running_at: data.at },
-      ),
+    LaunchStarting: ({ data }) => {
+      const { containerId, engine, host, hostPort, port } = data;
+      const place = { container_id: containerId, engine, host, host_port: hostPort, port };
+      return [
+        // While another one serves, visitors go there.
+        ...(data.status === 'running' ? [] : [ofLaunch(data, { status: data.status, ...place })]),
+        ofDeployment(data, data.deployment, { container_id: containerId, engine }),
+      ];
+    },
+    LaunchRunning: ({ data }) => {
+      const at = { started_in_ms: data.startedInMs, running_at: data.at };
+      return [
+        ofLaunch(data, { status: 'running', serving: data.deployment, ...served(data.serves), ...at }),
+        ofDeployment(data, data.deployment, { status: 'serving', ...at }),
+        ...(data.replaced === null ? [] : [ofDeployment(data, data.replaced, { status: 'retiring' })]),
+      ];
+    },
+    LaunchDeploymentFailed: ({ data }) => [
+      ofLaunch(data, { status: data.status, failure: failureOf(data) }),
+      ofDeployment(data, data.deployment, { status: 'retiring', failure: failureOf(data) }),
     ],
-    LaunchStopping: ({ data }) => [patch(table, { launch_id: data.launchId }, { status: 'stopping' })],
-    LaunchStopped: ({ data }) => [
-      patch(table, { launch_id: data.launchId }, { status: 'stopped', ended_at: data.at }),
+    LaunchCrashed: ({ data }) => [
+      ofLaunch(data, { status: 'restarting', serving: null, failure: failureOf(data) }),
+      ofDeployment(data, data.deployment, { status: 'retiring', failure: failureOf(data) }),
     ],
-    LaunchExpired: ({ data }) => [
-      patch(table, { launch_id: data.launchId }, { status: 'expired', ended_at: data.at }),
+    LaunchSlept: ({ data }) => [
+      ofLaunch(data, { status: 'asleep', serving: null, slept_at: data.at, because: data.because }),
+      ofDeployment(data, data.deployment, { status: 'retiring' }),
     ],
+    LaunchRetired: ({ data }) => [ofDeployment(data, data.deployment, { status: 'gone', gone_at: data.at })],
+    LaunchExtended: ({ data }) => [ofLaunch(data, { expires_at: data.expiresAt })],
+    LaunchLinksRevoked: ({ data }) => [ofLaunch(data, { link_epoch: data.linkEpoch })],
+    LaunchStopping: ({ data }) => [ofLaunch(data, { status: 'stopping', because: data.because })],
+    LaunchStopped: ({ data }) => [ofLaunch(data, { status: 'stopped', serving: null, ended_at: data.at })],
+    LaunchExpired: ({ data }) => [ofLaunch(data, { status: 'expired', serving: null, ended_at: data.at })],
     LaunchFailed: ({ data }) => [
-      patch(
-        table,
-        { launch_id: data.launchId },
-        {
-          status: 'failed',
-          failure: { reason: data.reason, exitCode: data.exitCode, lastLines: data.lastLines },
-          ended_at: data.at,
-        },
-      ),
+      ofLaunch(data, { status: 'failed', serving: null, failure: failureOf(data), ended_at: data.at }),
+      ofDeployment(data, data.deployment, { status: 'gone', failure: failureOf(data), gone_at: data.at }),
     ],
   },
 };
+
+type OfLaunch = { launchId: string };
+
+const ofLaunch = ({ launchId }: OfLaunch, set: Row): Op => patch(table, { launch_id: launchId }, set);
+const ofDeployment = ({ launchId }: OfLaunch, deployment: number, set: Row): Op =>
+  patch(deployments, { launch_id: launchId, deployment }, set);
+
+type Coming = EventOf<'LaunchDeploymentRequested'>['data'];
+
+function coming(data: Omit<Coming, 'status' | 'superseded' | 'imageId' | 'port'>): Op {
+  return put(deployments, {
+    launch_id: data.launchId,
+    deployment: data.deployment,
+    app_id: data.appId,
+    build_id: data.buildId,
+    image: data.image,
+    cause: data.cause,
+    status: 'coming',
+    requested_at: data.at,
+    not_before: data.notBefore,
+  });
+}
+
+function served(serves: EventOf<'LaunchRunning'>['data']['serves']): Row {
+  if (serves === null) return {};
+  const { buildId, image, imageId, port, containerId, engine, host, hostPort } = serves;
+  return {
+    build_id: buildId,
+    image,
+    image_id: imageId,
+    port,
+    container_id: containerId,
+    engine,
+    host,
+    host_port: hostPort,
+  };
+}
+
+type Ended = EventOf<'LaunchFailed'>['data'];
+
+const failureOf = ({ reason, exitCode, oomKilled, lastLines, at }: Omit<Ended, 'isLoop'>): Row => ({
+  reason,
+  exitCode,
+  oomKilled,
+  lastLines,
+  at,
+});

@@ -7,6 +7,7 @@ const newlyRegistered: Row = {
   ingest_status: 'pending',
   status_message: null,
   release: null,
+  sandbox: null,
 };
 
 const columnOf: Readonly<Record<string, string>> = {
@@ -21,7 +22,7 @@ const columnOf: Readonly<Record<string, string>> = {
 
 export const repositories: Projection = {
   name: table,
-  version: 1,
+  version: 2,
   tables: { [table]: ['app_id'] },
 
   createTables: schema =>
@@ -44,6 +45,8 @@ export const repositories: Projection = {
       t.text('commit');
       t.text('branch');
       t.jsonb('release');
+      /** Null: as every app is. */
+      t.jsonb('sandbox');
       t.timestamp('created_at').notNullable();
       t.timestamp('updated_at').notNullable();
       t.timestamp('ingested_at');
@@ -62,6 +65,9 @@ export const repositories: Projection = {
     ],
     RepositoryTagged: ({ data }) => [patch(table, { app_id: data.appId }, { updated_at: data.at })],
     RepositoryUntagged: ({ data }) => [patch(table, { app_id: data.appId }, { updated_at: data.at })],
+    RepositorySandboxChanged: ({ data }) => [
+      patch(table, { app_id: data.appId }, { sandbox: data.sandbox, updated_at: data.at }),
+    ],
     RepositoryReleased: ({ data }) => [
       patch(table, { app_id: data.appId }, { release: data.release, updated_at: data.at }),
     ],

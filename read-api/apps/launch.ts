@@ -17,11 +17,36 @@ import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '.
 const config = { scope: 'apps:read' } as const;
 const tags = ['launches'];
 const table = 'apps_launches';
-const statuses = ['requested', 'starting', 'running', 'stopping', 'stopped', 'expired', 'failed'];
+const statuses = [
+  'requested',
+  'starting',
+  'running',
+  'asleep',
+  'waking',
+  'restarting',
+  'stopping',
+  'stopped',
+  'expired',
+  'failed',
+];
 const tailMax = 10_000;
 const firstLineMsMax = 500;
 
 const Status = Type.Union(statuses.map(one => Type.Literal(one)));
+
+export const Failure = Type.Object({
+  reason: Text,
+  exitCode: nullable(Count),
+  oomKilled: Type.Boolean(),
+  lastLines: Type.Array(Text),
+  at: Time,
+});
+
+const Sandbox = Type.Object({
+  egress: Type.Array(Text),
+  allowRoot: Type.Boolean(),
+  runtime: Text,
+});
 
 const Launch = Type.Object({
   id: Text,
@@ -34,9 +59,19 @@ const Launch = Type.Object({
   resourceProfile: Text,
   port: nullable(Count),
   startedInMs: nullable(Count),
-  failure: nullable(Type.Object({ reason: Text, exitCode: nullable(Count), lastLines: Type.Array(Text) })),
+  owner: Text,
+  access: Text,
+  restart: Text,
+  idleSeconds: nullable(Count),
+  healthPath: nullable(Text),
+  sandbox: Sandbox,
+  deployment: Count,
+  serving: nullable(Count),
+  failure: nullable(Failure),
+  because: nullable(Text),
   requestedAt: Time,
   runningAt: nullable(Time),
+  sleptAt: nullable(Time),
   endedAt: nullable(Time),
   expiresAt: Time,
   waitingFor: nullable(Text),
@@ -161,7 +196,7 @@ export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps):
 }
 
 /** Rejects with 404 where there is none, and with 403 where the asker may not reach its app. */
-async function presentLaunch(sql: Knex, launchId: string, identity: Identity): Promise<LaunchRow> {
+export async function presentLaunch(sql: Knex, launchId: string, identity: Identity): Promise<LaunchRow> {
   const row = await sql(table).where({ launch_id: launchId }).first();
   if (row === undefined) throw new Refusal('not-found', { launchId });
   requireApp(identity, row.app_id);
@@ -180,9 +215,19 @@ function launchOf(row: LaunchRow, previewUrl: LaunchDeps['previewUrl'], noDocker
     resourceProfile: row.resource_profile,
     port: row.port,
     startedInMs: row.started_in_ms,
+    owner: row.owner,
+    access: row.access,
+    restart: row.restart,
+    idleSeconds: row.idle_seconds,
+    healthPath: row.health_path,
+    sandbox: row.sandbox,
+    deployment: row.deployment,
+    serving: row.serving,
     failure: row.failure,
+    because: row.because,
     requestedAt: row.requested_at,
     runningAt: row.running_at,
+    sleptAt: row.slept_at,
     endedAt: row.ended_at,
     expiresAt: row.expires_at,
     waitingFor: ['requested', 'stopping'].includes(row.status) ? noDocker : null,

@@ -14,6 +14,47 @@ suite('events that were stored before', () => {
     assert.deepEqual(upcast('IngestionFailed', last), { ...last, ...howFar });
   });
 
+  test('launches had one container, on this machine, and nobody asked who may see them', () => {
+    const of = { launchId: 'l', appId: 'a', at };
+    const asked = {
+      ...of,
+      buildId: 'b',
+      image: 'i',
+      imageId: 's',
+      env: [],
+      resourceProfile: 'small',
+      port: 80,
+    };
+    const before = {
+      owner: 'operator',
+      access: 'private',
+      restart: 'no',
+      idleSeconds: null,
+      healthPath: null,
+      sandbox: { egress: [], allowRoot: true, runtime: 'default' },
+    };
+    assert.deepEqual(upcast('LaunchRequested', asked), { ...before, ...asked });
+    const started = { ...of, containerId: 'k', hostPort: 40_000, port: 80 };
+    const place = { deployment: 1, status: 'starting', engine: 'default', host: '127.0.0.1' };
+    assert.deepEqual(upcast('LaunchStarting', started), { ...place, ...started });
+    const running = { ...of, startedInMs: 5 };
+    assert.deepEqual(upcast('LaunchRunning', running), {
+      deployment: 1,
+      replaced: null,
+      serves: null,
+      ...running,
+    });
+    const stopping = { ...of, reason: 'expired' };
+    assert.deepEqual(upcast('LaunchStopping', stopping), { because: null, coming: null, ...stopping });
+    const failed = { ...of, reason: 'exited', exitCode: 1, lastLines: [] };
+    assert.deepEqual(upcast('LaunchFailed', failed), {
+      deployment: 1,
+      oomKilled: false,
+      isLoop: false,
+      ...failed,
+    });
+  });
+
   test('what has the present shape stays as it is, and so does what has no other', () => {
     const durations = { cloneMs: 1, inspectMs: 2, storeMs: 3 };
     const failed = {

@@ -110,7 +110,7 @@ export async function startApi(options: ApiOptions = {}) {
     lastSeen,
     clock,
   });
-  const attempts = openAttempts({ store, clock, log });
+  const attempts = openAttempts({ store, clock, log, actorsPerMinuteMax: 5_000 });
   const onRefused: OnRefused = options.records === true ? attempts.note : () => undefined;
   const trustedProxies = options.trustedProxies ?? [];
   const { rateLimits, redisUrl } = options;
@@ -147,6 +147,7 @@ export async function startApi(options: ApiOptions = {}) {
     store,
     clock,
     allowLocalRepositories: options.allowLocalRepositories ?? false,
+    launchIdleSeconds: 1_800,
     webhookSecret,
     signInOperators: operators,
     tokenSignIn,

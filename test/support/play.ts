@@ -155,12 +155,13 @@ export async function launchableApp(
 
 export async function startLaunch(api: Target, launchId: string, hostPort = 40_000): Promise<void> {
   const at = new Date().toISOString();
-  const started = { launchId, containerId: `container-${launchId}`, hostPort, port: 80, at };
+  const place = { containerId: `container-${launchId}`, engine: 'default', host: '127.0.0.1', hostPort };
+  const started = { launchId, deployment: 1, ...place, port: 80, at };
   await say(api, launches, launchId, { type: 'StartLaunch', data: started } as never);
 }
 
 export async function markRunning(api: Target, launchId: string): Promise<void> {
-  const data = { launchId, startedInMs: 850, at: new Date().toISOString() };
+  const data = { launchId, deployment: 1, startedInMs: 850, at: new Date().toISOString() };
   await say(api, launches, launchId, { type: 'MarkLaunchRunning', data } as never);
 }
 
@@ -172,10 +173,12 @@ export async function confirmRemoved(api: Target, launchId: string): Promise<voi
 export async function failLaunch(api: Target, launchId: string): Promise<void> {
   const data = {
     launchId,
+    deployment: 1,
     reason: 'it exited',
     exitCode: 3,
+    oomKilled: false,
     lastLines: ['oh', 'no'],
     at: new Date().toISOString(),
   };
-  await say(api, launches, launchId, { type: 'FailLaunch', data } as never);
+  await say(api, launches, launchId, { type: 'FailDeployment', data } as never);
 }

@@ -16,7 +16,7 @@ import { openPostgres } from '../../platform/postgres.ts';
 import { initCluster, spawnServer } from '../../platform/postgres-server.ts';
 
 const password = 'test';
-const connectAttemptsMax = 50;
+const connectAttemptsMax = 300;
 const connectPauseMs = 100;
 const exitMsMax = 3_000;
 const logCharsMax = 16_000;

@@ -13,6 +13,7 @@ import { type BuildSpec, build } from '../../domain/apps/build.ts';
 import { ingestion } from '../../domain/apps/ingestion.ts';
 import { type LaunchSpec, launch } from '../../domain/apps/launch.ts';
 import { repository } from '../../domain/apps/repository.ts';
+import { confined } from '../../domain/apps/sandbox.ts';
 import type { EventOf, EventType, Recorded } from '../../domain/events.ts';
 import type { Decider, Message } from '../../domain/kernel/decider.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
@@ -206,6 +207,12 @@ function askersOf(store: EventStore) {
         env: [],
         resourceProfile: 'small',
         port: 8_080,
+        owner: 'operator:tester',
+        access: 'private',
+        restart: 'no',
+        idleSeconds: null,
+        healthPath: null,
+        sandbox: confined,
       };
       const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
       const data = { launchId, at: at(), ...defaults, expiresAt, ...spec };
@@ -213,7 +220,10 @@ function askersOf(store: EventStore) {
       return launchId;
     },
     stop: (launchId: string) =>
-      say(store, launch, launchId, { type: 'StopLaunch', data: { launchId, reason: 'stopped', at: at() } }),
+      say(store, launch, launchId, {
+        type: 'StopLaunch',
+        data: { launchId, reason: 'stopped', because: null, at: at() },
+      }),
   };
 }
 

@@ -61,11 +61,12 @@ export async function endWorkOf(deps: ArchiveDeps, appId: string): Promise<void>
   }
   const launches = await sql('apps_launches')
     .where({ app_id: appId })
-    .whereIn('status', ['requested', 'starting', 'running'])
+    .whereNotIn('status', ['stopping', 'stopped', 'expired', 'failed'])
     .limit(rowsMax)
     .pluck('launch_id');
   for (const launchId of launches) {
-    const command = { type: 'StopLaunch', data: { launchId, reason: 'stopped', at } } as const;
+    const because = 'The app was archived.';
+    const command = { type: 'StopLaunch', data: { launchId, reason: 'stopped', because, at } } as const;
     await attempt(deps, launch, launchId, command, metadata, ['launch/already-ended']);
   }
 }

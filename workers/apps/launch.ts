@@ -98,7 +98,18 @@ async function bringUp(
     deps,
     launch,
     launchId,
-    { type: 'StartLaunch', data: { launchId, ...started, port, at: clock.now() } },
+    {
+      type: 'StartLaunch',
+      data: {
+        launchId,
+        deployment: 1,
+        ...started,
+        engine: 'default',
+        host: '127.0.0.1',
+        port,
+        at: clock.now(),
+      },
+    },
     causedBy(event, clock),
     ['launch/not-starting'],
   );
@@ -106,7 +117,10 @@ async function bringUp(
   if (told === undefined) return docker.removeLaunch(launchId);
   await docker.waitUntilReady({ ...started, timeoutMs: readyMsMax, signal });
   const startedInMs = Math.round(performance.now() - begun);
-  const command = { type: 'MarkLaunchRunning', data: { launchId, startedInMs, at: clock.now() } } as const;
+  const command = {
+    type: 'MarkLaunchRunning',
+    data: { launchId, deployment: 1, startedInMs, at: clock.now() },
+  } as const;
   await attempt(deps, launch, launchId, command, causedBy(event, clock), ['launch/not-starting']);
 }
 
@@ -124,7 +138,10 @@ async function fail(
     exitCode: known.exitCode,
     lastLines: known.lastLines,
   };
-  const command = { type: 'FailLaunch', data: { launchId, ...failure, at: deps.clock.now() } } as const;
+  const command = {
+    type: 'FailDeployment',
+    data: { launchId, deployment: 1, ...failure, oomKilled: false, at: deps.clock.now() },
+  } as const;
   await attempt(deps, launch, launchId, command, causedBy(event, deps.clock), []);
 }
 

@@ -42,6 +42,10 @@ suite('launches', async () => {
       resourceProfile: 'large',
       ttlSeconds: 60,
       port: 3_000,
+      access: 'public',
+      restart: 'no',
+      idleSeconds: null,
+      healthPath: '/up?deep=1',
     };
     const answer = await launch(body);
     assert.equal(answer.status, 202, answer.text);
@@ -59,9 +63,19 @@ suite('launches', async () => {
       env: body.env,
       resourceProfile: 'large',
       port: 3_000,
+      owner: 'operator',
+      access: 'public',
+      restart: 'no',
+      idleSeconds: null,
+      healthPath: '/up?deep=1',
+      sandbox: { egress: [], allowRoot: false, runtime: 'default' },
+      deployment: 1,
+      serving: null,
       startedInMs: null,
       failure: null,
+      because: null,
       runningAt: null,
+      sleptAt: null,
       endedAt: null,
       waitingFor: 'The workers have not reported yet.',
     });
@@ -178,9 +192,11 @@ suite('launches', async () => {
     await startLaunch(api, id);
     await failLaunch(api, id);
     const { status, failure } = (await api.read(`/launches/${id}`)).data;
+    const { at: failedAt, ...how } = failure;
+    assert.ok(Date.parse(failedAt) > 0);
     assert.deepEqual(
-      [status, failure],
-      ['failed', { reason: 'it exited', exitCode: 3, lastLines: ['oh', 'no'] }],
+      [status, how],
+      ['failed', { reason: 'it exited', exitCode: 3, oomKilled: false, lastLines: ['oh', 'no'] }],
     );
     const { data } = await api.read('/launches?status=failed');
     assert.deepEqual(

@@ -7,6 +7,7 @@ import {
   type RepositoryEvent,
   repository,
 } from '../../../domain/apps/repository.ts';
+import { confined } from '../../../domain/apps/sandbox.ts';
 import type { Tag } from '../../../domain/apps/tag.ts';
 import { tagsPerAppMax } from '../../../domain/kernel/limits.ts';
 import { given, holdsForAnyCommands } from '../../support/given.ts';
@@ -81,6 +82,18 @@ suite('a repository', () => {
   test('counts a tag that is given twice once', () => {
     const twice = { ...register, data: { ...register.data, tags: [node, { ...node }] } } as RepositoryCommand;
     given(repository, []).when(twice).gives([registered]);
+  });
+
+  test('is confined as it was said last; saying the same again does nothing', () => {
+    const sandbox = { egress: ['api.example.org'], allowRoot: true, runtime: 'default' as const };
+    const confine: RepositoryCommand = { type: 'ConfineRepository', data: { appId, at, sandbox } };
+    const changed: RepositoryEvent = { type: 'RepositorySandboxChanged', data: { appId, at, sandbox } };
+    given(repository, [registered]).when(confine).gives([changed]);
+    given(repository, [registered, changed]).when(confine).gives([]);
+    const less: RepositoryCommand = { type: 'ConfineRepository', data: { appId, at, sandbox: confined } };
+    given(repository, [registered]).when(less).gives([]);
+    given(repository, []).when(confine).gives('not-found');
+    given(repository, [registered, archived]).when(confine).gives('archived');
   });
 
   test('must be there for anything else', () => {

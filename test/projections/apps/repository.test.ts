@@ -24,6 +24,7 @@ const registered = {
   commit: null,
   branch: null,
   release: null,
+  sandbox: null,
   created_at: '2026-01-01T00:00:00.000Z',
   updated_at: '2026-01-01T00:00:00.000Z',
   ingested_at: null,

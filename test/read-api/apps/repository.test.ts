@@ -198,11 +198,12 @@ suite('apps as they are seen', async () => {
   });
 
   test('where a launch is reached, or why not', async () => {
+    const noWaking = async () => assert.fail('nothing is asleep');
     await launchableApp(api, 'reached');
     const { id } = await api.write('POST', '/apps/reached/launches');
     const upstream = async () => {
       await api.read('/apps');
-      return upstreamOf(api.sql, id);
+      return upstreamOf(api.sql, id, noWaking);
     };
     assert.equal(((await upstream()) as Body).status, 503);
     await startLaunch(api, id, 41_234);
@@ -212,7 +213,7 @@ suite('apps as they are seen', async () => {
     await api.write('POST', `/launches/${id}/stop`);
     assert.equal(((await upstream()) as Body).status, 410);
     for (const nobody of ['x', id.toUpperCase(), id.replace(/^./, 'f'), "'", '']) {
-      assert.equal(await upstreamOf(api.sql, nobody), undefined);
+      assert.equal(await upstreamOf(api.sql, nobody, noWaking), undefined);
     }
   });
 });
