@@ -6,7 +6,8 @@ import path from 'node:path';
 import Dockerode from 'dockerode';
 import { openLogger } from '../../platform/log.ts';
 import { openDocker } from '../../workers/adapters/docker.ts';
-import { labelOf } from '../../workers/adapters/docker-types.ts';
+import { labelOf, type StartContainerRequest } from '../../workers/adapters/docker-types.ts';
+import { busyboxImage } from './images.ts';
 
 export function openTestDocker() {
   const instance = `test-${randomBytes(4).toString('hex')}`;
@@ -14,19 +15,35 @@ export function openTestDocker() {
   const docker = openDocker({ instance, log: openLogger({ level: 'silent' }) });
   const label = [`${labelOf.instance}=${instance}`];
   const folders: string[] = [];
+  /** A folder with these files in it, as a context to build from. */
+  async function folderOf(files: Record<string, string>): Promise<string> {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-context-'));
+    folders.push(folder);
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+      await writeFile(path.join(folder, name), text);
+    }
+    return folder;
+  }
   return {
     api,
     docker,
     instance,
-    /** A folder with these files in it, as a context to build from. */
-    async folderOf(files: Record<string, string>): Promise<string> {
-      const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-context-'));
-      folders.push(folder);
-      for (const [name, text] of Object.entries(files)) {
-        await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
-        await writeFile(path.join(folder, name), text);
-      }
-      return folder;
+    folderOf,
+    /** The image of these instructions, on top of busybox where they name no base. */
+    async imageOf(name: string, ...instructions: string[]): Promise<string> {
+      const hasBase = instructions[0]?.startsWith('FROM ');
+      const lines = hasBase ? instructions : [`FROM ${busyboxImage}`, ...instructions];
+      const { imageId } = await docker.buildImage({
+        directory: await folderOf({ Dockerfile: `${lines.join('\n')}\n` }),
+        dockerfilePath: 'Dockerfile',
+        tag: `apphub/${instance}:${name}`,
+        labels: {},
+        limits: { cpus: 1, memoryBytes: 256 * 1024 * 1024, timeMsMax: 60_000, contextBytesMax: 10_000 },
+        signal: new AbortController().signal,
+        onLine: () => {},
+      });
+      return imageId;
     },
     async cleanUp(): Promise<void> {
       for (const { Id } of await api.listContainers({ all: true, filters: { label } })) {
@@ -38,5 +55,31 @@ export function openTestDocker() {
       }
       for (const folder of folders) await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** The first container of a launch, as small as they come. */
+export function startRequest(
+  launchId: string,
+  image: string,
+  changes: Partial<StartContainerRequest> = {},
+): StartContainerRequest {
+  return {
+    launchId,
+    deployment: 1,
+    appId: 'hello',
+    buildId: 'b1',
+    eventId: 'e1',
+    image,
+    env: [],
+    memoryBytes: 64 * 1024 * 1024,
+    cpus: 0.5,
+    pidsMax: 32,
+    tmpfsBytes: 16 * 1024 * 1024,
+    runtime: 'default',
+    egress: [],
+    allowRoot: false,
+    port: 8080,
+    ...changes,
   };
 }

@@ -4,17 +4,23 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import { containerName, isStatus, lastLinesOf } from './docker-logs.ts';
+import {
+  containerName,
+  findContainer,
+  findContainers,
+  isStatus,
+  listNetworks,
+  unless,
+} from './docker-found.ts';
+import { lastLinesOf } from './docker-logs.ts';
 import {
   type Engine,
-  type FoundLaunch,
   LaunchFailure,
   labelOf,
   type StartContainerRequest,
   type StartedContainer,
 } from './docker-types.ts';
 
-const launchIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Published here and nowhere else; the way in is the preview proxy. */
 const publishAddress = '127.0.0.1';
 const networkName = 'apphub-launches';
@@ -38,21 +44,23 @@ export async function startContainer(
     return await portOf(engine, request, container);
   } catch (error) {
     if (error instanceof LaunchFailure || !isStatus(error, 400, 404, 500)) throw error;
-    throw await startFailure(engine, request.launchId, error);
+    throw await startFailure(engine, request, error);
   }
 }
 
 async function portOf(
   engine: Engine,
-  { launchId, port }: StartContainerRequest,
+  { launchId, deployment, port }: StartContainerRequest,
   container: Dockerode.Container,
 ): Promise<StartedContainer> {
   const { Id: containerId, NetworkSettings: network, State: state } = await container.inspect();
   const hostPort = Number(network.Ports[`${port}/tcp`]?.[0]?.HostPort ?? 0);
-  if (state.Running && hostPort > 0) return { containerId, hostPort };
+  if (state.Running && hostPort > 0) {
+    return { containerId, engine: engine.name, host: publishAddress, hostPort };
+  }
   throw new LaunchFailure(endOf(state), {
     exitCode: state.ExitCode,
-    lastLines: await lastLinesOf(engine, launchId),
+    lastLines: await lastLinesOf(engine, launchId, deployment),
   });
 }
 
@@ -73,7 +81,11 @@ export function endOf(state: { ExitCode: number; OOMKilled: boolean; Error?: str
 }
 
 /** Nothing else is left behind when a container cannot be started: a broken one would block its name. */
-async function startFailure(engine: Engine, launchId: string, error: unknown): Promise<LaunchFailure> {
+async function startFailure(
+  engine: Engine,
+  { launchId, deployment }: StartContainerRequest,
+  error: unknown,
+): Promise<LaunchFailure> {
   const message = error instanceof Error ? error.message.trim() : String(error);
   const missing = /no such image/i.test(message);
   // A command that is not in the image, or not executable: the repository's fault, and for ever.
@@ -83,8 +95,8 @@ async function startFailure(engine: Engine, launchId: string, error: unknown): P
   // Another process makes the network at the same time.
   const isAmbiguous = /network \S+ is ambiguous/.test(message);
   const reason = missing ? 'The image of this build is no longer there' : message.slice(0, reasonCharsMax);
-  const lastLines = await lastLinesOf(engine, launchId).catch(() => []);
-  await removeLaunch(engine, launchId);
+  const lastLines = await lastLinesOf(engine, launchId, deployment).catch(() => []);
+  await removeDeployment(engine, launchId, deployment);
   return new LaunchFailure(reason, {
     lastLines,
     retryable: !missing && !command && (!isStatus(error, 400) || isAmbiguous),
@@ -92,24 +104,16 @@ async function startFailure(engine: Engine, launchId: string, error: unknown): P
   });
 }
 
-async function idOf(engine: Engine, name: string): Promise<string | undefined> {
-  try {
-    return (await engine.api.getContainer(name).inspect()).Id;
-  } catch (error) {
-    if (isStatus(error, 404)) return undefined;
-    throw error;
-  }
-}
-
 /**
  * Finds the container or makes it. The engine reserves a name before it can be looked up, and keeps it for a
  * moment while a container goes: then it is asked again.
  */
 async function ensureContainer(engine: Engine, request: StartContainerRequest): Promise<string> {
-  const name = nameOf(request.launchId);
+  const { launchId, deployment } = request;
+  const name = containerName(launchId, deployment);
   for (let attempt = 1; ; attempt += 1) {
-    const found = await idOf(engine, name);
-    if (found !== undefined) return found;
+    const found = await findContainer(engine, launchId, deployment);
+    if (found !== undefined) return found.containerId;
     try {
       const network = await ensureNetwork(engine);
       return (await engine.api.createContainer(containerOptions(engine, request, name, network))).id;
@@ -140,6 +144,8 @@ function containerOptions(
       [labelOf.app]: request.appId,
       [labelOf.build]: request.buildId,
       [labelOf.launch]: request.launchId,
+      [labelOf.deployment]: String(request.deployment),
+      [labelOf.event]: request.eventId,
     },
     HostConfig: {
       Memory: memoryBytes,
@@ -218,35 +224,23 @@ async function removeNetwork(engine: Engine, id: string): Promise<boolean> {
   }
 }
 
+export async function removeDeployment(engine: Engine, launchId: string, deployment: number): Promise<void> {
+  const found = await findContainer(engine, launchId, deployment);
+  if (found !== undefined) await removeContainer(engine, found.containerId);
+}
+
 export async function removeLaunch(engine: Engine, launchId: string): Promise<void> {
-  const container = engine.api.getContainer(nameOf(launchId));
+  const found = await findContainers(engine, launchId);
+  await Promise.all(found.map(({ containerId }) => removeContainer(engine, containerId)));
+  for (const network of await listNetworks(engine)) {
+    if (network.launchId === launchId) await removeNetwork(engine, network.networkId);
+  }
+}
+
+async function removeContainer(engine: Engine, containerId: string): Promise<void> {
+  const container = engine.api.getContainer(containerId);
   // 304: it had stopped before; 404: it is gone.
   await container.stop({ t: stopGraceSeconds }).catch(unless(304, 404));
   // 409: somebody else is removing it right now.
   await container.remove({ force: true, v: true }).catch(unless(404, 409));
-}
-
-export async function listLaunches(engine: Engine): Promise<FoundLaunch[]> {
-  const label = [`${labelOf.instance}=${engine.instance}`, labelOf.launch];
-  const containers = await engine.api.listContainers({ all: true, filters: { label } });
-  return containers.map(({ Id: containerId, Labels: labels, State, Ports: ports }) => ({
-    launchId: labels[labelOf.launch] ?? '',
-    appId: labels[labelOf.app] ?? '',
-    buildId: labels[labelOf.build] ?? '',
-    containerId,
-    state: State === 'running' || State === 'created' ? State : 'ended',
-    hostPort: ports.find(({ PublicPort }) => PublicPort !== undefined)?.PublicPort ?? null,
-  }));
-}
-
-function nameOf(launchId: string): string {
-  if (!launchIdPattern.test(launchId)) throw new Error(`not the id of a launch: ${JSON.stringify(launchId)}`);
-  return containerName(launchId);
-}
-
-/** For `.catch`: these answers say that it is done already. */
-function unless(...statuses: number[]): (error: unknown) => void {
-  return error => {
-    if (!isStatus(error, ...statuses)) throw error;
-  };
 }

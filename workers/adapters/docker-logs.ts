@@ -1,6 +1,7 @@
 /** What containers say while they live, and the news that they have died. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
+import { deploymentOf, findContainer, isStatus } from './docker-found.ts';
 import { type ContainerDeath, type Engine, type LogsRequest, labelOf } from './docker-types.ts';
 
 const tailLinesMax = 10_000;
@@ -12,21 +13,16 @@ const reportedMax = 1_000;
 const messageCharsMax = 1024 * 1024;
 const headerBytes = 8;
 
-export const containerName = (launchId: string) => `apphub-launch-${launchId}`;
-
-/** True for an answer that the thing asked for is not there (404), or for one of the other statuses given. */
-export function isStatus(error: unknown, ...statuses: number[]): boolean {
-  return error instanceof Error && 'statusCode' in error && statuses.includes(Number(error.statusCode));
-}
-
 export async function* containerLogs(
   engine: Engine,
   launchId: string,
-  { tail, follow = false, signal }: LogsRequest = {},
+  { deployment, tail, follow = false, signal }: LogsRequest = {},
 ): AsyncIterable<Uint8Array> {
   const abort = signal ?? new AbortController().signal;
   if (abort.aborted) return;
-  const container = engine.api.getContainer(containerName(launchId));
+  const found = await findContainer(engine, launchId, deployment);
+  if (found === undefined || abort.aborted) return;
+  const container = engine.api.getContainer(found.containerId);
   const lines = Math.min(tail ?? tailLinesMax, tailLinesMax);
   const options = { stdout: true, stderr: true, tail: lines, abortSignal: abort };
   try {
@@ -65,9 +61,10 @@ async function* demultiplex(
 }
 
 /** The last lines for people: without colours and control characters, and none of them endless. */
-export async function lastLinesOf(engine: Engine, launchId: string): Promise<string[]> {
+export async function lastLinesOf(engine: Engine, launchId: string, deployment?: number): Promise<string[]> {
   const parts: Uint8Array[] = [];
-  for await (const part of containerLogs(engine, launchId, { tail: lastLinesMax })) parts.push(part);
+  const request = { tail: lastLinesMax, ...(deployment === undefined ? {} : { deployment }) };
+  for await (const part of containerLogs(engine, launchId, request)) parts.push(part);
   const lines = Buffer.concat(parts).toString('utf8').split('\n').map(readable);
   if (lines.at(-1) === '') lines.pop();
   return lines.slice(-lastLinesMax);
@@ -152,12 +149,13 @@ async function deathOf(
 ): Promise<ContainerDeath | undefined> {
   const launchId = attributes[labelOf.launch];
   if (launchId === undefined) return undefined;
+  const who = { launchId, deployment: deploymentOf(attributes), containerId };
   try {
     const { State: state } = await engine.api.getContainer(containerId).inspect();
     if (state.Running) return undefined;
-    return { launchId, containerId, exitCode: state.ExitCode, oomKilled: state.OOMKilled };
+    return { ...who, exitCode: state.ExitCode, oomKilled: state.OOMKilled };
   } catch (error) {
     if (!isStatus(error, 404)) throw error;
-    return { launchId, containerId, exitCode: Number(attributes.exitCode ?? -1), oomKilled: false };
+    return { ...who, exitCode: Number(attributes.exitCode ?? -1), oomKilled: false };
   }
 }

@@ -10,6 +10,10 @@ export const labelOf = {
   build: 'apphub.build',
   commit: 'apphub.commit',
   launch: 'apphub.launch',
+  /** Which container of the launch it is: 1, 2, 3 … */
+  deployment: 'apphub.deployment',
+  /** The event that asked for it. */
+  event: 'apphub.event',
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;
@@ -75,6 +79,8 @@ export class LaunchFailure extends Error {
 /** What the parts of the adapter share. */
 export type Engine = {
   readonly api: Dockerode;
+  /** Its name among the engines of the installation. */
+  readonly name: string;
   readonly instance: string;
   readonly log: Log;
 };
@@ -94,46 +100,85 @@ export type BuildImageRequest = {
 
 export type StartContainerRequest = {
   readonly launchId: string;
+  /** Which container of the launch this is: 1, 2, 3 … Each is made and started once. */
+  readonly deployment: number;
   readonly appId: string;
   readonly buildId: string;
+  /** Of the event that asks for it. */
+  readonly eventId: string;
   /** Tag or image id; the id means the same for ever. */
   readonly image: string;
   readonly env: readonly { readonly key: string; readonly value: string }[];
   readonly memoryBytes: number;
   readonly cpus: number;
   readonly pidsMax: number;
+  /** How much each folder that can be written to may hold. It lies in memory and counts as such. */
+  readonly tmpfsBytes: number;
+  /** `runsc` is gVisor: a kernel of its own in user space. */
+  readonly runtime: 'default' | 'runsc';
+  /** Hosts that may be reached from inside, such as `api.example.org`, `*.example.org` or `example.org:8443`. */
+  readonly egress: readonly string[];
+  /** The app is marked as one that may run as root inside its container. */
+  readonly allowRoot: boolean;
   /** The port the app listens on inside its container. PORT is set to it unless the environment says otherwise. */
   readonly port: number;
   readonly labels?: Labels;
 };
 
-export type StartedContainer = { readonly containerId: string; readonly hostPort: number };
+export type StartedContainer = {
+  readonly containerId: string;
+  /** The name of the engine it runs on. */
+  readonly engine: string;
+  /** Where the app is reached from here. */
+  readonly host: string;
+  readonly hostPort: number;
+};
 
 export type ReadyRequest = {
   readonly containerId: string;
+  readonly engine?: string;
+  readonly host: string;
   readonly hostPort: number;
+  /** The path that answers 2xx or 3xx once the app is well, where one is declared. */
+  readonly healthPath?: string | null;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 };
 
+/** One container. */
 export type FoundLaunch = {
   readonly launchId: string;
+  readonly deployment: number;
   readonly appId: string;
   readonly buildId: string;
+  /** The event that asked for it; null: made before containers were labelled with it. */
+  readonly eventId: string | null;
   readonly containerId: string;
+  readonly engine: string;
   readonly state: 'created' | 'running' | 'ended';
-  /** The port on 127.0.0.1 while it runs. */
+  /** The port on this machine while it runs, where one is published. */
   readonly hostPort: number | null;
+};
+
+/** The network of one launch. */
+export type FoundNetwork = {
+  readonly launchId: string;
+  readonly networkId: string;
+  readonly engine: string;
+  readonly eventId: string | null;
 };
 
 export type ContainerDeath = {
   readonly launchId: string;
+  readonly deployment: number;
   readonly containerId: string;
   readonly exitCode: number;
   readonly oomKilled: boolean;
 };
 
 export type LogsRequest = {
+  /** Whose words; the newest deployment's when absent. */
+  readonly deployment?: number;
   /** How many of the last lines to begin with; all that is kept when absent. */
   readonly tail?: number;
   /** Wait for more until the container ends. */
@@ -157,18 +202,22 @@ export type Docker = {
   buildImage(request: BuildImageRequest): Promise<BuiltImage>;
   /** The newest image that carries all these labels. `tag` is put on it where it is missing. */
   findImage(labels: Labels, tag?: string): Promise<FoundImage | undefined>;
-  /** Starts the launch's container, or finds it. Throws LaunchFailure where it cannot run or has run already. */
+  /** Starts the deployment's container, or finds it. Throws LaunchFailure where it cannot run or has run already. */
   startContainer(request: StartContainerRequest): Promise<StartedContainer>;
-  /** Resolves when the app answers. Throws LaunchFailure when it dies or stays silent for `timeoutMs`. */
+  /** Resolves when the app is well. Throws LaunchFailure when it dies or is not within `timeoutMs`. */
   waitUntilReady(request: ReadyRequest): Promise<void>;
-  /** Stops with a grace of 5 s, then removes. Nothing there is fine. */
+  /** Stops one container with a grace of 5 s, then removes it. Nothing there is fine. */
+  removeDeployment(launchId: string, deployment: number): Promise<void>;
+  /** Removes every container of the launch, and its network. Nothing there is fine. */
   removeLaunch(launchId: string): Promise<void>;
-  /** Every container of this installation. */
+  /** Every container of this installation; of a launch the newest deployment first. */
   listLaunches(): Promise<FoundLaunch[]>;
+  /** Every network of a launch of this installation. `removeLaunch` removes it, also where no container is left. */
+  listNetworks(): Promise<FoundNetwork[]>;
   /** Standard output and error, interleaved as written. Ends when the container or the signal does; empty if there is none. */
   containerLogs(launchId: string, request?: LogsRequest): AsyncIterable<Uint8Array>;
-  /** The last lines of a launch, for the reason of its failure. */
-  lastLines(launchId: string): Promise<string[]>;
+  /** The last lines of a deployment, or of the newest, for the reason of its failure. */
+  lastLines(launchId: string, deployment?: number): Promise<string[]>;
   /**
    * Every container of this installation that dies, also those that had died before the call or while the
    * engine was away. A death may be reported twice; removal by us counts as one. Ends with the signal.

@@ -7,7 +7,8 @@
 import Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
 import { buildImage, findImage } from './docker-build.ts';
-import { listLaunches, removeLaunch, startContainer } from './docker-launch.ts';
+import { findContainers, listNetworks } from './docker-found.ts';
+import { removeDeployment, removeLaunch, startContainer } from './docker-launch.ts';
 import { containerLogs, lastLinesOf, watchDeaths } from './docker-logs.ts';
 import { waitUntilReady } from './docker-ready.ts';
 import type { Docker, Engine, EngineAnswer } from './docker-types.ts';
@@ -26,17 +27,19 @@ export type DockerOptions = {
 /** Opens the engine without asking it anything. A host that cannot be read throws at once. */
 export function openDocker({ host, instance = 'apphub', log }: DockerOptions): Docker {
   const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
-  const engine: Engine = { api: new Dockerode(connectionOf(address)), instance, log };
+  const engine: Engine = { api: new Dockerode(connectionOf(address)), name: 'default', instance, log };
   return {
     ping: () => ping(address),
     buildImage: request => buildImage(engine, request),
     findImage: (labels, tag) => findImage(engine, labels, tag),
     startContainer: request => startContainer(engine, request),
     waitUntilReady: request => waitUntilReady(engine, request),
+    removeDeployment: (launchId, deployment) => removeDeployment(engine, launchId, deployment),
     removeLaunch: launchId => removeLaunch(engine, launchId),
-    listLaunches: () => listLaunches(engine),
+    listLaunches: () => findContainers(engine),
+    listNetworks: () => listNetworks(engine),
     containerLogs: (launchId, request) => containerLogs(engine, launchId, request),
-    lastLines: launchId => lastLinesOf(engine, launchId),
+    lastLines: (launchId, deployment) => lastLinesOf(engine, launchId, deployment),
     watchDeaths: signal => watchDeaths(engine, signal),
   };
 }

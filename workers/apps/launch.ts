@@ -87,11 +87,17 @@ async function bringUp(
   const port = data.port ?? portDefault;
   const started = await docker.startContainer({
     launchId,
+    deployment: 1,
     appId: data.appId,
     buildId: data.buildId,
+    eventId: event.id,
     image: data.imageId,
     env: data.env,
     ...resourceProfiles[data.resourceProfile],
+    tmpfsBytes: 64 * 1024 * 1024,
+    runtime: 'default',
+    egress: [],
+    allowRoot: false,
     port,
   });
   const told = await attempt(
@@ -100,15 +106,7 @@ async function bringUp(
     launchId,
     {
       type: 'StartLaunch',
-      data: {
-        launchId,
-        deployment: 1,
-        ...started,
-        engine: 'default',
-        host: '127.0.0.1',
-        port,
-        at: clock.now(),
-      },
+      data: { launchId, deployment: 1, ...started, port, at: clock.now() },
     },
     causedBy(event, clock),
     ['launch/not-starting'],

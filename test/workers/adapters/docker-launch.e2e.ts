@@ -6,45 +6,26 @@ import {
   LaunchFailure,
   labelOf,
   type StartContainerRequest,
+  type StartedContainer,
 } from '../../../workers/adapters/docker-types.ts';
-import { openTestDocker } from '../../support/docker.ts';
+import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages, nodeImage } from '../../support/images.ts';
 
-const { api, docker, instance, folderOf, cleanUp } = openTestDocker();
+const { api, docker, instance, imageOf: testImageOf, cleanUp } = openTestDocker();
 const never = new AbortController().signal;
 
 /** An image that runs this as its command. */
-async function imageOf(name: string, command: string[], base = busyboxImage): Promise<string> {
-  const { imageId } = await docker.buildImage({
-    directory: await folderOf({ Dockerfile: `FROM ${base}\nCMD ${JSON.stringify(command)}\n` }),
-    dockerfilePath: 'Dockerfile',
-    tag: `apphub/${instance}:${name}`,
-    labels: {},
-    limits: { cpus: 1, memoryBytes: 256 * 1024 * 1024, timeMsMax: 60_000, contextBytesMax: 10_000 },
-    signal: never,
-    onLine: () => {},
-  });
-  return imageId;
-}
+const imageOf = (name: string, command: string[], base = busyboxImage) =>
+  testImageOf(name, `FROM ${base}`, `CMD ${JSON.stringify(command)}`);
 
 let count = 0;
 function requestFor(image: string, changes: Partial<StartContainerRequest> = {}): StartContainerRequest {
   count += 1;
-  return {
-    launchId: `${instance}-${count}`,
-    appId: 'hello',
-    buildId: 'b1',
-    image,
-    env: [{ key: 'GREETING', value: 'a b=$HOME "c"' }],
-    memoryBytes: 64 * 1024 * 1024,
-    cpus: 0.5,
-    pidsMax: 32,
-    port: 8080,
-    ...changes,
-  };
+  const env = [{ key: 'GREETING', value: 'a b=$HOME "c"' }];
+  return startRequest(`${instance}-${count}`, image, { env, ...changes });
 }
 
-const ready = (started: { containerId: string; hostPort: number }, timeoutMs = 20_000) =>
+const ready = (started: StartedContainer, timeoutMs = 20_000) =>
   docker.waitUntilReady({ ...started, timeoutMs, signal: never });
 
 async function failure(done: Promise<unknown>): Promise<LaunchFailure> {
@@ -87,7 +68,10 @@ suite('launching', () => {
     const answer = await fetch(`http://127.0.0.1:${started.hostPort}/`);
     assert.equal(await answer.text(), 'a b=$HOME "c"\n');
 
-    const found = { launchId: request.launchId, appId: 'hello', buildId: 'b1', state: 'running', ...started };
+    const { launchId } = request;
+    const { host: _, ...where } = started;
+    const made = { launchId, deployment: 1, appId: 'hello', buildId: 'b1', eventId: 'e1' };
+    const found = { ...made, state: 'running', ...where };
     assert.deepEqual(await docker.listLaunches(), [found]);
     await docker.removeLaunch(request.launchId);
     assert.deepEqual(await docker.listLaunches(), []);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import type { Docker } from '../../../workers/adapters/docker-types.ts';
 import { createWorkerTables } from '../../../workers/tables.ts';
-import { openTestDocker } from '../../support/docker.ts';
+import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { failLaunch, startLaunch } from '../../support/play.ts';
 import { eventually, found, history, openWorkerBench } from '../../support/workers.ts';
@@ -248,10 +248,8 @@ suite('a launch whose process ends', { concurrency: true }, () => {
   test('after the log has its end: containers of launches that are over, or unknown, are removed', async t => {
     const { bench, docker, target, launch, isGone, containers } = await open(t);
     const over = await launch(app);
-    const request = { appId: 'app', buildId: 'none', image: app, env: [], port: 8_080 };
-    const limits = { memoryBytes: 64 * 1024 * 1024, cpus: 0.5, pidsMax: 32 };
     const unknown = 'of-a-log-that-was-lost';
-    for (const launchId of [over, unknown]) await docker.startContainer({ launchId, ...request, ...limits });
+    for (const launchId of [over, unknown]) await docker.startContainer(startRequest(launchId, app));
     await startLaunch(target, over);
     await failLaunch(target, over);
     assert.deepEqual((await containers()).sort(), [over, unknown].sort());
