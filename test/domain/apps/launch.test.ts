@@ -423,6 +423,10 @@ test('whatever is asked of a launch, what is decided can be replayed', () => {
       [request, start(), ready()],
       [again, start(), ready()],
       [again, start(), ready(), sleep(), wake],
+      [again, start(), ready(), redeploy(), start('k2', 2), ready(2)],
+      [again, start(), ready(), redeploy(), fail(2)],
+      [again, start(), stop()],
+      [again, start(), stop('expired')],
     ],
   );
   assert.equal(reached.size, 15, [...reached].join());
