@@ -152,6 +152,7 @@ async function openWorkers(options: RoomsOptions, shared: Shared, closings: Clos
     ingestionsAtOnce,
     buildsAtOnce,
     syncSeconds,
+    launches: options.launches,
     log,
   });
   closings.push(() => workers.close());

@@ -14,7 +14,8 @@ import { type SignInOptions, signInOptionReads } from './access/sign-in-options.
 import { buildLogReads, buildReads } from './apps/build.ts';
 import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
-import { type LaunchDeps, launchLogReads, launchReads } from './apps/launch.ts';
+import { type LaunchDeps, launchReads } from './apps/launch.ts';
+import { type LaunchLogDeps, launchLogReads } from './apps/launch-log.ts';
 import { pictureReads } from './apps/picture.ts';
 import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
@@ -30,7 +31,7 @@ export type ReadDeps = {
   readonly logs: LogStore;
   readonly objects: Objects;
   readonly previewUrl: LaunchDeps['previewUrl'];
-  readonly containerLogs: LaunchDeps['containerLogs'];
+  readonly containerLogs: LaunchLogDeps['containerLogs'];
   readonly pingRedis: (() => Promise<void>) | undefined;
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
   readonly previewOrigins: string;

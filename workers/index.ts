@@ -8,17 +8,21 @@ import type { Docker } from './adapters/docker-types.ts';
 import { archiveReaction, endArchived } from './apps/archive.ts';
 import { buildReaction, releaseBuild, requestBuild, runBuild } from './apps/build.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
-import { launchReaction, removeLaunch, startLaunch, watchLaunches } from './apps/launch.ts';
+import { deploy, launchReaction, watchLaunches } from './apps/launch.ts';
+import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
+import { reconcile } from './apps/reconcile.ts';
+import { removeLaunch, retire } from './apps/retire.ts';
+import { openRoom, type RoomLimits } from './apps/room.ts';
 import { syncApps } from './apps/sync.ts';
 import { inlineQueue, pause } from './inline-queue.ts';
 import { type QueueLog, redisQueue } from './queue.ts';
 import { react } from './react.ts';
-import { expireLaunches, reconcileLaunches, sweepArchived, sweepJobs } from './sweep.ts';
+import { sweepArchived, sweepJobs } from './sweep.ts';
 import { createWorkerTables, reportStatus } from './tables.ts';
 import { removeOldFolders } from './work-folder.ts';
 
 /** How often each round is made. */
-const everyMs = { sweep: 30_000, expiry: 1_000, docker: 3_000, sync: 15_000 };
+const everyMs = { sweep: 30_000, expiry: 1_000, reconcile: 5_000, docker: 3_000, sync: 15_000 };
 const tablesMsMax = 30_000;
 
 export type WorkerDeps = {
@@ -36,6 +40,7 @@ export type WorkerDeps = {
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
   readonly syncSeconds: number;
+  readonly launches: RoomLimits & { readonly drainSeconds: number; readonly keptAwake: number };
   readonly log: QueueLog;
 };
 
@@ -44,14 +49,17 @@ const reactions = [ingestionReaction, buildReaction, launchReaction, archiveReac
 /** Resolves once everything is under way. `close` ends what runs in order and leaves the rest to the next start. */
 export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise<void> }> {
   await createWorkerTables(deps.sql);
+  const launching = { ...deps, room: openRoom(deps.launches) };
+  const retiring = { ...deps, drainMs: deps.launches.drainSeconds * 1_000 };
   const effects = [
     queueIngestion(deps),
     ingest(deps),
     requestBuild(deps),
     runBuild(deps),
     releaseBuild(deps),
-    startLaunch(deps),
-    removeLaunch(deps),
+    deploy(launching),
+    retire(retiring),
+    removeLaunch(retiring),
     endArchived(deps),
   ];
   const queue =
@@ -64,8 +72,15 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
   const sweep = async () => {
     await sweepJobs(all);
     await sweepArchived(all);
-    if ((await deps.docker.ping()).ok) await reconcileLaunches(all);
     await removeOldFolders(deps.workDir);
+  };
+  const agree = async () => {
+    if ((await deps.docker.ping()).ok) await reconcile(all);
+  };
+  const times = async () => {
+    await expireLaunches(all);
+    await restartLaunches(all);
+    await sleepLaunches({ ...all, keptAwake: deps.launches.keptAwake });
   };
   try {
     await tablesAreThere(deps.sql, signal);
@@ -77,7 +92,8 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
   const runs = [
     react({ ...deps, queue, effects, reactions, signal }),
     every(ms.sweep, 'sweep', sweep, deps.log, signal),
-    every(ms.expiry, 'expiry', () => expireLaunches(all), deps.log, signal),
+    every(ms.expiry, 'the time of launches', times, deps.log, signal),
+    every(ms.reconcile, 'reconciling', agree, deps.log, signal),
     every(
       Math.min(ms.sync, deps.syncSeconds * 1_000),
       'sync',
@@ -86,7 +102,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
       signal,
     ),
     every(ms.docker, 'Docker', dockerRound(deps, sweep), deps.log, signal),
-    every(ms.docker, 'watching containers', () => watchLaunches(deps, signal), deps.log, signal),
+    every(ms.docker, 'watching containers', () => watchLaunches(launching, signal), deps.log, signal),
   ];
   return {
     async close() {
@@ -129,7 +145,7 @@ async function every(
 
 /** The projector makes the tables, perhaps in another process that has just been started. */
 async function tablesAreThere(sql: Knex, signal: AbortSignal): Promise<void> {
-  const needed = ['apps_repositories', 'apps_ingestions', 'apps_builds', 'apps_launches'];
+  const needed = ['apps_repositories', 'apps_ingestions', 'apps_builds', 'apps_launches', 'apps_deployments'];
   const deadline = Date.now() + tablesMsMax;
   while (!signal.aborted) {
     const there = await sql('pg_tables').whereIn('tablename', needed).count('* as count').first();

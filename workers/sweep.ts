@@ -3,13 +3,8 @@
  * may lag and may find what is being done already; ids of jobs and the deciders make that harmless.
  */
 import type { Knex } from 'knex';
-import { deriveId } from '../commands/derive-id.ts';
-import { stateOf } from '../commands/execute.ts';
-import { launch } from '../domain/apps/launch.ts';
-import { LaunchFailure } from './adapters/docker-types.ts';
 import { type ArchiveDeps, endWorkOf } from './apps/archive.ts';
-import { failLaunch, type LaunchDeps } from './apps/launch.ts';
-import { actor, attempt, type Send } from './effect.ts';
+import type { Send } from './effect.ts';
 import type { JobQueue } from './queue.ts';
 import type { Job, JobData } from './reaction.ts';
 
@@ -20,7 +15,7 @@ export type SweepDeps = Send & { readonly sql: Knex; readonly queue: JobQueue };
 const job = (effect: string, id: string, data: JobData): Job => ({ effect, id: `${effect}.${id}`, data });
 
 /** Queues what waits or was interrupted. */
-export async function sweepJobs({ sql, queue }: SweepDeps): Promise<void> {
+export async function sweepJobs({ sql, queue, clock }: SweepDeps): Promise<void> {
   const ingestions = await sql('apps_ingestions')
     .whereIn('status', ['queued', 'processing'])
     .orderBy('queued_at')
@@ -35,55 +30,28 @@ export async function sweepJobs({ sql, queue }: SweepDeps): Promise<void> {
     .limit(rowsMax)
     .pluck('build_id');
   for (const buildId of builds) await queue.add(job('build', buildId, { buildId }));
-  const launches = await sql('apps_launches')
-    .whereIn('status', ['requested', 'starting', 'stopping'])
+  const stopping = await sql('apps_launches')
+    .where({ status: 'stopping' })
     .orderBy('requested_at')
     .limit(rowsMax)
-    .select('launch_id', 'status');
-  for (const { launch_id: launchId, status } of launches) {
-    const effect = status === 'stopping' ? 'remove' : 'launch';
-    await queue.add(job(effect, launchId, { launchId }));
-  }
+    .pluck('launch_id');
+  for (const launchId of stopping) await queue.add(job('remove', launchId, { launchId }));
+  await sweepDeployments({ sql, queue, clock });
 }
 
-/** Launches whose time is over are stopped. */
-export async function expireLaunches(deps: SweepDeps): Promise<void> {
-  const over = await deps
-    .sql('apps_launches')
-    .whereNotIn('status', ['stopping', 'stopped', 'expired', 'failed'])
-    .where('expires_at', '<=', deps.clock.now())
+/** Containers that are to be brought up or removed, of launches that are not over. */
+async function sweepDeployments({ sql, queue, clock }: Omit<SweepDeps, 'store'>): Promise<void> {
+  const rows = await sql('apps_deployments as d')
+    .join('apps_launches as l', 'l.launch_id', 'd.launch_id')
+    .whereIn('d.status', ['coming', 'retiring'])
+    .whereNotIn('l.status', ['stopping', 'stopped', 'expired', 'failed'])
+    .where(due => due.whereNull('d.not_before').orWhere('d.not_before', '<=', clock.now()))
+    .orderBy('d.requested_at')
     .limit(rowsMax)
-    .pluck('launch_id');
-  for (const launchId of over) {
-    const time = deps.clock.now();
-    const causationId = deriveId('expired', launchId);
-    const metadata = { actor, correlationId: causationId, causationId, time };
-    const data = { launchId, reason: 'expired', because: null, at: time } as const;
-    const command = { type: 'StopLaunch', data } as const;
-    await attempt(deps, launch, launchId, command, metadata, ['launch/already-ended']);
-  }
-}
-
-/**
- * What the engine runs and what the log says are made to agree. Containers that have ended are left to those who watch for
- * deaths: they know how.
- */
-export async function reconcileLaunches(deps: SweepDeps & LaunchDeps): Promise<void> {
-  // Asked for first: what runs by the log has a container by now, so one that is missing afterwards is gone.
-  const running: string[] = await deps
-    .sql('apps_launches')
-    .where({ status: 'running' })
-    .limit(rowsMax)
-    .pluck('launch_id');
-  const containers = new Set((await deps.docker.listLaunches()).map(({ launchId }) => launchId));
-  for (const launchId of running) {
-    if (containers.has(launchId)) continue;
-    await failLaunch(deps, launchId, new LaunchFailure('The container is gone.'));
-  }
-  for (const launchId of containers) {
-    const known = await stateOf(deps.store, launch, launchId);
-    if (known === null) await deps.docker.removeLaunch(launchId);
-    else if (known.state.status === 'ended') await deps.queue.add(job('remove', launchId, { launchId }));
+    .select('d.launch_id', 'd.deployment', 'd.status');
+  for (const { launch_id: launchId, deployment, status } of rows) {
+    const effect = status === 'coming' ? 'deploy' : 'retire';
+    await queue.add(job(effect, `${launchId}.${deployment}`, { launchId, deployment }));
   }
 }
 

@@ -4,18 +4,15 @@
  */
 import type { ApiKeyEvent } from '../../domain/access/api-key.ts';
 import type { AttemptEvent } from '../../domain/access/attempt.ts';
-import type { ProviderSessionEvent } from '../../domain/access/provider-session.ts';
 import type { SessionEvent } from '../../domain/access/session.ts';
 import type { BuildEvent } from '../../domain/apps/build.ts';
 import type { LaunchEvent } from '../../domain/apps/launch.ts';
-import type { EventOf, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
+import type { AppsEvent, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
 import { type Op, type Projection, put } from '../projection.ts';
 
 const table = 'access_audit';
 
-type AppEvent = Exclude<EventOf<EventType>, ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent>;
-
-const ofApp = (event: Recorded<AppEvent>) => asked(event, `apps/${event.data.appId}`, event.data.appId);
+const ofApp = (event: Recorded<AppsEvent>) => asked(event, `apps/${event.data.appId}`, event.data.appId);
 const ofBuild = (event: Recorded<BuildEvent>) =>
   asked(event, `builds/${event.data.buildId}`, event.data.appId);
 const ofLaunch = (event: Recorded<LaunchEvent>) =>
@@ -110,6 +107,8 @@ const on: {
   LaunchStopped: ofLaunch,
   LaunchExpired: ofLaunch,
   LaunchFailed: ofLaunch,
+  // Nobody asks for it.
+  OrphanRemoved: () => [],
   ApiKeyCreated: ofKey,
   ApiKeyRotated: ofKey,
   ApiKeyRevoked: ofKey,

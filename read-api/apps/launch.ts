@@ -1,18 +1,14 @@
 /** Launches, where they are reached, and what they print. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import { type Identity, requireApp } from '../../platform/auth.ts';
-import type { LogStore } from '../../platform/log-store.ts';
-import { Problem } from '../../platform/problem.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
-import { lastLines, streamed, whole } from '../log-text.ts';
 import { whyNoDocker } from '../machine.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
-import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '../shapes.ts';
+import { Count, listOf, nullable, oneOf, Paging, Text, Time } from '../shapes.ts';
 
 const config = { scope: 'apps:read' } as const;
 const tags = ['launches'];
@@ -29,8 +25,6 @@ const statuses = [
   'expired',
   'failed',
 ];
-const tailMax = 10_000;
-const firstLineMsMax = 500;
 
 const Status = Type.Union(statuses.map(one => Type.Literal(one)));
 
@@ -82,18 +76,12 @@ type LaunchRow = { launch_id: string; status: string; requested_at: string } & R
 export type LaunchDeps = {
   sql: Knex;
   fresh: Freshness;
-  logs: LogStore;
   /** Where the preview of a launch is reached. */
   previewUrl: (launchId: string) => string;
-  /** Lines of a container that is still there, straight from the engine. */
-  containerLogs: (
-    launchId: string,
-    request: { tail?: number; follow?: boolean; signal?: AbortSignal },
-  ) => AsyncIterable<Uint8Array>;
 };
 
 const Query = Type.Object({ ...After, ...Paging, status: Type.Optional(Status) });
-const LaunchParams = Type.Object({ launchId: Type.String({ format: 'uuid' }) });
+export const LaunchParams = Type.Object({ launchId: Type.String({ format: 'uuid' }) });
 
 export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
   const { sql, fresh, previewUrl } = deps;
@@ -154,47 +142,6 @@ export function launchReads(deps: LaunchDeps): FastifyPluginAsyncTypebox {
   };
 }
 
-/** What the app prints while its container is there, and its last lines afterwards. */
-export function launchLogReads({ sql, fresh, logs, containerLogs }: LaunchDeps): FastifyPluginAsyncTypebox {
-  return async app => {
-    app.addHook('preHandler', fresh.check);
-    app.get(
-      '/launches/:launchId/logs',
-      {
-        config,
-        schema: {
-          tags,
-          summary: 'What the app prints; with follow it goes on until the app ends',
-          params: LaunchParams,
-          querystring: Type.Object({
-            ...After,
-            tail: Type.Optional(Type.Integer({ minimum: 0, maximum: tailMax })),
-            follow: Type.Optional(Type.Boolean()),
-          }),
-          produces: ['text/plain'],
-          response: { 200: PlainText },
-        },
-      },
-      async (request, reply) => {
-        const { launchId } = request.params;
-        const { tail, follow = false } = request.query;
-        const { status } = await presentLaunch(sql, launchId, request.identity);
-        reply.type('text/plain; charset=utf-8');
-        if ((await logs.read(launchId, 0, 1)) !== undefined) {
-          const kept = tail === undefined ? whole(logs, launchId, 0) : lastLines(logs, launchId, tail);
-          return reply.send(streamed(reply, kept));
-        }
-        // There is no container yet, and nobody needs an engine to know what it has printed.
-        if (status === 'requested') return reply.send('');
-        const gone = new AbortController();
-        reply.raw.once('close', () => gone.abort());
-        const wanted = { ...(tail === undefined ? {} : { tail }), follow, signal: gone.signal };
-        return reply.send(streamed(reply, await begun(containerLogs(launchId, wanted))));
-      },
-    );
-  };
-}
-
 /** Rejects with 404 where there is none, and with 403 where the asker may not reach its app. */
 export async function presentLaunch(sql: Knex, launchId: string, identity: Identity): Promise<LaunchRow> {
   const row = await sql(table).where({ launch_id: launchId }).first();
@@ -232,26 +179,4 @@ function launchOf(row: LaunchRow, previewUrl: LaunchDeps['previewUrl'], noDocker
     expiresAt: row.expires_at,
     waitingFor: ['requested', 'stopping'].includes(row.status) ? noDocker : null,
   } as never;
-}
-
-/**
- * The same lines, once the first of them is there or is long in coming: an engine that does not answer is said
- * before the answer has begun.
- */
-async function begun(lines: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const iterator = lines[Symbol.asyncIterator]();
-  const first = iterator.next();
-  // An app that says nothing is no engine that says nothing.
-  const soon = sleep(firstLineMsMax, undefined, { ref: false });
-  await Promise.race([first, soon]).catch(() => {
-    throw new Problem(503, 'unavailable', 'The Docker engine does not answer');
-  });
-  first.catch(() => undefined);
-  return (async function* () {
-    try {
-      for (let next = await first; next.done !== true; next = await iterator.next()) yield next.value;
-    } finally {
-      await iterator.return?.();
-    }
-  })();
 }

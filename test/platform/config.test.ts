@@ -33,6 +33,14 @@ suite('settings', () => {
       syncSeconds: 300,
       ingestionsAtOnce: 2,
       buildsAtOnce: 1,
+      launches: {
+        idleSeconds: 1_800,
+        drainSeconds: 10,
+        max: 50,
+        perAppMax: 10,
+        perOwnerMax: 25,
+        keptAwake: 0,
+      },
       s3: undefined,
       logLevel: 'info',
     });

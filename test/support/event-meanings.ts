@@ -41,6 +41,7 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   LaunchStopped: 'The container is gone, as asked.',
   LaunchExpired: 'The container is gone, as its time was over.',
   LaunchFailed: 'The container could not be started or ended by itself, and no other one follows.',
+  OrphanRemoved: 'Something was found on an engine that nothing in the log asks for, and was removed.',
   ApiKeyCreated:
     'Somebody made an API key; of the key itself only a digest and its last characters are kept.',
   ApiKeyRotated: 'The key was replaced; the one before is good until `previousUntil`.',

@@ -230,6 +230,14 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
   LaunchExpired: ofLaunch('22'),
   LaunchFailed: { ...ofLaunch('23'), deployment: 1, ...ended, isLoop: false },
   RepositoryArchived: { appId: 'todo', at: '2026-01-01T00:00:24.000Z' },
+  OrphanRemoved: {
+    engine: 'default',
+    kind: 'container',
+    name: 'k9',
+    launchId: 'l9',
+    reason: 'The log has no launch of this id.',
+    at: '2026-01-01T00:00:24.500Z',
+  },
   ApiKeyCreated: {
     keyId: 'k1',
     owner: 'ann',

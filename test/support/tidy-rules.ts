@@ -40,7 +40,7 @@ const rules: readonly Rule[] = [
   { files: /^read-api\/index\.ts$/, mayImport: /^eventstore\/store\.ts$/ },
   {
     files: /^workers\//,
-    mayImport: /^(domain|eventstore|workers)\/|^platform\/(log|log-store|objects|metrics)\.ts$/,
+    mayImport: /^(domain|eventstore|workers)\/|^platform\/(fault|log|log-store|objects|metrics)\.ts$/,
   },
   {
     files: /^workers\//,

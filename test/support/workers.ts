@@ -46,7 +46,7 @@ export const noDocker = new Proxy({} as Docker, {
 
 /** Everything workers need, but no workers yet. */
 export async function openWorkerBench(options: { docker?: Docker; store?: EventStore } = {}) {
-  const { sql, drop } = await testDatabase();
+  const { sql, drop, connectionString } = await testDatabase();
   const inner = options.store ?? memoryStore();
   const store = faulty(inner);
   const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-test-workers-'));
@@ -70,7 +70,8 @@ export async function openWorkerBench(options: { docker?: Docker; store?: EventS
     ingestionsAtOnce: 4,
     buildsAtOnce: 2,
     syncSeconds: 3_600,
-    everyMs: { docker: 100, expiry: 100 },
+    everyMs: { docker: 100, expiry: 100, reconcile: 100 },
+    launches: { max: 100, perAppMax: 100, perOwnerMax: 100, drainSeconds: 0, keptAwake: 0 },
     log,
   };
   const running = new Set<{ close(): Promise<void> }>();
@@ -80,6 +81,7 @@ export async function openWorkerBench(options: { docker?: Docker; store?: EventS
   return {
     ...deps,
     deps,
+    connectionString,
     /** Appends fail where this says so, as if the log were away. */
     faults: store.faults,
     logged,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { ingestion } from '../../domain/apps/ingestion.ts';
 import { inlineQueue } from '../../workers/inline-queue.ts';
-import { expireLaunches, type SweepDeps, sweepArchived, sweepJobs } from '../../workers/sweep.ts';
+import { sweepArchived, sweepJobs } from '../../workers/sweep.ts';
 import {
   commit,
   confirmRemoved,
@@ -23,7 +23,7 @@ const image = { image: 'apphub/app:1', imageId: 'sha256:1' };
 /** The real queue, with effects that only note what they are run for. */
 function openNotingQueue() {
   const ran: string[] = [];
-  const effects = ['ingest', 'build', 'launch', 'remove'].map(name => ({
+  const effects = ['ingest', 'build', 'deploy', 'retire', 'remove'].map(name => ({
     name,
     atOnce: 10,
     run: async (data: object) => void ran.push(`${name} ${Object.values(data).join(' ')}`),
@@ -86,55 +86,9 @@ suite('a sweep', () => {
     );
     assert.deepEqual(
       about(ran, [requested, starting, up, stopping, stopped, failed]),
-      [`launch ${requested}`, `launch ${starting}`, `remove ${stopping}`].sort(),
+      [`deploy ${requested} 1`, `deploy ${starting} 1`, `remove ${stopping}`].sort(),
     );
     await queue.close();
-  });
-
-  test('stops launches whose time is over, each once, and no others', async () => {
-    const over = { ...image, expiresAt: new Date(Date.now() - 1_000).toISOString() };
-    const [fresh, requested, up, stopping, failed] = [
-      await bench.requestLaunch(image),
-      await bench.requestLaunch(over),
-      await bench.requestLaunch(over),
-      await bench.requestLaunch(over),
-      await bench.requestLaunch(over),
-    ];
-    await startLaunch(target, up);
-    await markRunning(target, up);
-    await bench.stop(stopping);
-    await failLaunch(target, failed);
-    await projected(bench);
-    const deps: SweepDeps = { ...bench, queue: openNotingQueue().queue };
-    // The tables know nothing yet of what the first has said when the second looks.
-    await Promise.all([expireLaunches(deps), expireLaunches(deps)]);
-    await projected(bench);
-    await expireLaunches(deps);
-    for (const launchId of [requested, up]) {
-      const told = bench.events.filter(({ stream }) => stream === `apps.launch-${launchId}`);
-      const stops = told.filter(each => each.type === 'LaunchStopping');
-      assert.deepEqual(
-        stops.map(({ data, metadata }) => [data.reason, metadata.actor]),
-        [['expired', 'workers']],
-      );
-    }
-    assert.deepEqual(history(bench, 'launch', fresh), ['LaunchRequested']);
-    assert.deepEqual(history(bench, 'launch', stopping), ['LaunchRequested', 'LaunchStopping']);
-    assert.deepEqual(history(bench, 'launch', failed), ['LaunchRequested', 'LaunchFailed']);
-  });
-
-  test('is not put off by a launch that has ended while the tables still say otherwise', async () => {
-    const over = { ...image, expiresAt: new Date(Date.now() - 1_000).toISOString() };
-    const launches = [await bench.requestLaunch(over), await bench.requestLaunch(over)] as const;
-    await projected(bench);
-    await bench.sql.transaction(async tx => {
-      // The projector has to wait; readers need not.
-      await tx.raw('lock table apps_launches in share mode');
-      for (const launchId of launches) await failLaunch(target, launchId);
-      await expireLaunches({ ...bench, queue: openNotingQueue().queue });
-    });
-    for (const launchId of launches)
-      assert.deepEqual(history(bench, 'launch', launchId), ['LaunchRequested', 'LaunchFailed']);
   });
 
   test('ends what archived apps still do, each once, and leaves the others alone', async () => {
@@ -162,7 +116,9 @@ test('a sweep takes the thousand that wait longest, and finds the rest when they
   const bench = await openWorkerBench();
   try {
     // Nothing but the projector's own tables: their rows are made here as it would.
-    await eventually(() => bench.sql('apps_builds').count());
+    await eventually(() =>
+      Promise.all(['apps_builds', 'apps_deployments'].map(one => bench.sql(one).count())),
+    );
     const row = (number: number) => ({
       build_id: `build-${number}`,
       app_id: 'app',

@@ -60,6 +60,7 @@ async function portOf(
   }
   throw new LaunchFailure(endOf(state), {
     exitCode: state.ExitCode,
+    oomKilled: state.OOMKilled,
     lastLines: await lastLinesOf(engine, launchId, deployment),
   });
 }

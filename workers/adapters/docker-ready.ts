@@ -129,7 +129,11 @@ async function requireAlive(engine: Engine, containerId: string): Promise<Alive>
     const deployment = deploymentOf(config.Labels);
     if (state.Running) return { launchId, deployment, command: healthCommandOf(config) };
     const lastLines = await lastLinesOf(engine, launchId, deployment);
-    throw new LaunchFailure(endOf(state), { exitCode: state.ExitCode, lastLines });
+    throw new LaunchFailure(endOf(state), {
+      exitCode: state.ExitCode,
+      oomKilled: state.OOMKilled,
+      lastLines,
+    });
   } catch (error) {
     if (isStatus(error, 404)) throw new LaunchFailure('The container was removed', { cause: error });
     throw error;

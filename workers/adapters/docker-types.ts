@@ -61,16 +61,24 @@ export class BuildFailure extends Error {
 export class LaunchFailure extends Error {
   readonly reason: string;
   readonly exitCode: number | null;
+  readonly oomKilled: boolean;
   readonly lastLines: string[];
   readonly retryable: boolean;
   constructor(
     reason: string,
-    how: { exitCode?: number | null; lastLines?: string[]; retryable?: boolean; cause?: unknown } = {},
+    how: {
+      exitCode?: number | null;
+      oomKilled?: boolean;
+      lastLines?: string[];
+      retryable?: boolean;
+      cause?: unknown;
+    } = {},
   ) {
     super(reason, { cause: how.cause });
     this.name = 'LaunchFailure';
     this.reason = reason;
     this.exitCode = how.exitCode ?? null;
+    this.oomKilled = how.oomKilled ?? false;
     this.lastLines = how.lastLines ?? [];
     this.retryable = how.retryable ?? false;
   }

@@ -1,72 +1,122 @@
-/** Running previews: a container is started, waited for, watched, and removed without a trace. */
+/** Bringing up deployments: room is made, a container is started and waited for, and its end is told. */
+import type { Knex } from 'knex';
 import { stateOf } from '../../commands/execute.ts';
-import { launch } from '../../domain/apps/launch.ts';
-import type { EventOf, Recorded } from '../../domain/events.ts';
+import type { Deployment } from '../../domain/apps/deployment.ts';
+import { type LaunchSpec, type LaunchState, launch } from '../../domain/apps/launch.ts';
+import type { Recorded } from '../../domain/events.ts';
 import { messageCharsMax, resourceProfiles } from '../../domain/kernel/limits.ts';
 import { LogUnavailable, WrongRevision } from '../../eventstore/store.ts';
+import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import { endOf } from '../adapters/docker-launch.ts';
 import { type Docker, LaunchFailure } from '../adapters/docker-types.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
-import { cancel, type Reaction, run } from '../reaction.ts';
+import { cancel, type JobData, type Reaction, run } from '../reaction.ts';
+import { makeRoom, type Room } from './room.ts';
 
 const readyMsMax = 60_000;
-const launchesAtOnce = 8;
-const removalsAtOnce = 8;
-const keptLinesMax = 2_000;
+const deploymentsAtOnce = 8;
+const tmpfsBytes = 64 * 1024 * 1024;
 const portDefault = 8_080;
 /** How often the engine is asked to start a container before its no is final. */
 const startsMax = 3;
 const startAgainMs = 500;
 
+/** One job a deployment: each is brought up and removed once, whoever asks for it. */
+export const deploymentJob = (effect: 'deploy' | 'retire', launchId: string, deployment: number) =>
+  run(effect, `${launchId}.${deployment}`, { launchId, deployment });
+
 export const launchReaction: Reaction = {
   on: {
-    LaunchRequested: ({ data }) => [run('launch', data.launchId, { launchId: data.launchId })],
-    LaunchStopping: ({ data }) => [
-      cancel('launch', data.launchId),
-      run('remove', data.launchId, { launchId: data.launchId }),
+    LaunchRequested: ({ data }) => [deploymentJob('deploy', data.launchId, 1)],
+    LaunchDeploymentRequested: ({ data: { launchId, deployment, superseded, notBefore } }) => [
+      ...(superseded === null
+        ? []
+        : [cancel('deploy', `${launchId}.${superseded}`), deploymentJob('retire', launchId, superseded)]),
+      // A restart that waits is brought up when its time has come.
+      ...(notBefore === null ? [deploymentJob('deploy', launchId, deployment)] : []),
+    ],
+    LaunchRunning: ({ data: { launchId, replaced } }) =>
+      replaced === null ? [] : [deploymentJob('retire', launchId, replaced)],
+    LaunchDeploymentFailed: ({ data }) => [deploymentJob('retire', data.launchId, data.deployment)],
+    LaunchCrashed: ({ data }) => [deploymentJob('retire', data.launchId, data.deployment)],
+    LaunchSlept: ({ data }) => [deploymentJob('retire', data.launchId, data.deployment)],
+    LaunchStopping: ({ data: { launchId, coming } }) => [
+      ...(coming === null ? [] : [cancel('deploy', `${launchId}.${coming}`)]),
+      run('remove', launchId, { launchId }),
     ],
     LaunchFailed: ({ data }) => [run('remove', data.launchId, { launchId: data.launchId })],
   },
 };
 
-export type LaunchDeps = Send & { readonly docker: Docker; readonly logs: LogStore };
+export type LaunchDeps = Send & {
+  readonly sql: Knex;
+  readonly docker: Docker;
+  readonly logs: LogStore;
+  readonly room: Room;
+};
 
-export function startLaunch(deps: LaunchDeps): Effect {
+/** What is to be brought up, and the event that asked for it. */
+type Coming = {
+  readonly launchId: string;
+  readonly spec: LaunchSpec;
+  readonly deployment: Deployment;
+  readonly intent: Recorded;
+};
+
+export const deploymentOf = (data: JobData): number => Number(data.deployment);
+
+export function deploy(deps: LaunchDeps): Effect {
   return {
-    name: 'launch',
-    atOnce: launchesAtOnce,
+    name: 'deploy',
+    atOnce: deploymentsAtOnce,
     async run(data, signal) {
       const launchId = textOf(data, 'launchId');
       const found = await stateOf(deps.store, launch, launchId);
-      const requested = found?.events[0] as Recorded<EventOf<'LaunchRequested'>> | undefined;
-      if (found === null || requested === undefined) return;
-      if (found.state.status !== 'requested' && found.state.status !== 'starting') return;
+      const coming = found && comingOf(launchId, found, deploymentOf(data), deps.clock.now());
+      if (!coming) return;
       // No engine: the launch waits, and the sweep asks again once there is one.
       if (!(await deps.docker.ping()).ok) return;
+      const leave = await makeRoom(deps, { launchId, ...coming.spec });
       try {
-        await bringUpPatiently(deps, requested, signal);
+        await bringUpPatiently(deps, coming, signal);
       } catch (error) {
         if (signal.aborted && signal.reason instanceof Shutdown) throw error;
         if (signal.aborted) return;
         if (error instanceof LogUnavailable || error instanceof WrongRevision) throw error;
         if (!(error instanceof LaunchFailure) && (await deps.docker.ping()).ok === false) throw error;
-        await fail(deps, requested, error);
+        await failDeployment(deps, launchId, coming.deployment.deployment, error);
+      } finally {
+        leave();
       }
     },
   };
 }
 
+/** Undefined: it is no longer wanted, or not yet. */
+function comingOf(
+  launchId: string,
+  { state, events }: { state: LaunchState; events: readonly Recorded[] },
+  deployment: number,
+  now: string,
+): Coming | undefined {
+  const { coming, spec } = state;
+  if (spec === null || coming?.deployment !== deployment || state.status === 'stopping') return undefined;
+  if (coming.notBefore !== null && coming.notBefore > now) return undefined;
+  const intent = events.find(
+    ({ type, data }) =>
+      (type === 'LaunchRequested' && deployment === 1) ||
+      (type === 'LaunchDeploymentRequested' && data.deployment === deployment),
+  );
+  return intent && { launchId, spec, deployment: coming, intent };
+}
+
 /** What the engine refuses now it may do a moment later: a port that is taken, a name that is not free yet. */
-async function bringUpPatiently(
-  deps: LaunchDeps,
-  requested: Recorded<EventOf<'LaunchRequested'>>,
-  signal: AbortSignal,
-): Promise<void> {
+async function bringUpPatiently(deps: LaunchDeps, coming: Coming, signal: AbortSignal): Promise<void> {
   for (let number = 1; ; number += 1) {
     try {
-      return await bringUp(deps, requested, signal);
+      return await bringUp(deps, coming, signal);
     } catch (error) {
       const isWorthIt = error instanceof LaunchFailure && error.retryable && number < startsMax;
       if (signal.aborted || !isWorthIt) throw error;
@@ -78,117 +128,69 @@ async function bringUpPatiently(
 
 async function bringUp(
   deps: LaunchDeps,
-  { data, ...event }: Recorded<EventOf<'LaunchRequested'>>,
+  { launchId, spec, deployment: { deployment, ...of }, intent }: Coming,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, docker } = deps;
-  const { launchId } = data;
   const begun = performance.now();
-  const port = data.port ?? portDefault;
+  const port = of.port ?? portDefault;
+  faultPoint('deploy.begun');
   const started = await docker.startContainer({
     launchId,
-    deployment: 1,
-    appId: data.appId,
-    buildId: data.buildId,
-    eventId: event.id,
-    image: data.imageId,
-    env: data.env,
-    ...resourceProfiles[data.resourceProfile],
-    tmpfsBytes: 64 * 1024 * 1024,
-    runtime: 'default',
-    egress: [],
-    allowRoot: false,
+    deployment,
+    appId: spec.appId,
+    buildId: of.buildId,
+    eventId: intent.id,
+    image: of.imageId,
+    env: spec.env,
+    ...resourceProfiles[spec.resourceProfile],
+    ...spec.sandbox,
+    tmpfsBytes,
     port,
   });
-  const told = await attempt(
-    deps,
-    launch,
-    launchId,
-    {
-      type: 'StartLaunch',
-      data: { launchId, deployment: 1, ...started, port, at: clock.now() },
-    },
-    causedBy(event, clock),
-    ['launch/not-starting'],
-  );
-  // Stopped while it was being started: whoever stopped it may have found nothing to remove yet.
-  if (told === undefined) return docker.removeLaunch(launchId);
-  await docker.waitUntilReady({ ...started, timeoutMs: readyMsMax, signal });
+  faultPoint('deploy.started');
+  const place = { ...started, port, at: clock.now() };
+  const cause = causedBy(intent, clock);
+  const starting = { type: 'StartLaunch', data: { launchId, deployment, ...place } } as const;
+  const told = await attempt(deps, launch, launchId, starting, cause, ['launch/not-starting']);
+  // Not wanted any more while it was being started: whoever said so may have found nothing to remove yet.
+  if (told === undefined) return docker.removeDeployment(launchId, deployment);
+  faultPoint('deploy.told');
+  await docker.waitUntilReady({ ...started, healthPath: spec.healthPath, timeoutMs: readyMsMax, signal });
+  faultPoint('deploy.ready');
   const startedInMs = Math.round(performance.now() - begun);
-  const command = {
-    type: 'MarkLaunchRunning',
-    data: { launchId, deployment: 1, startedInMs, at: clock.now() },
-  } as const;
-  await attempt(deps, launch, launchId, command, causedBy(event, clock), ['launch/not-starting']);
+  const data = { launchId, deployment, startedInMs, at: clock.now() };
+  await attempt(deps, launch, launchId, { type: 'MarkLaunchRunning', data }, causedBy(intent, clock), [
+    'launch/not-starting',
+  ]);
+  faultPoint('deploy.running');
 }
 
-/** The launch is over by itself: the container died, or never came up. */
-async function fail(
-  deps: LaunchDeps,
-  event: Pick<Recorded<EventOf<'LaunchRequested'>>, 'id' | 'metadata' | 'data'>,
+/** A container died, was never there, or is gone: what follows the decider says. */
+export async function failDeployment(
+  deps: Send,
+  launchId: string,
+  deployment: number,
   error: unknown,
 ): Promise<void> {
-  const { launchId } = event.data;
-  const reason = error instanceof Error ? error.message : String(error);
-  const known = error instanceof LaunchFailure ? error : { exitCode: null, lastLines: [] };
-  const failure = {
-    reason: reason.slice(0, messageCharsMax),
-    exitCode: known.exitCode,
-    lastLines: known.lastLines,
-  };
-  const command = {
-    type: 'FailDeployment',
-    data: { launchId, deployment: 1, ...failure, oomKilled: false, at: deps.clock.now() },
-  } as const;
-  await attempt(deps, launch, launchId, command, causedBy(event, deps.clock), []);
-}
-
-/** Fails a launch by its id, for what was seen from outside: a death, a container that is gone. */
-export async function failLaunch(deps: LaunchDeps, launchId: string, failure: LaunchFailure): Promise<void> {
   const found = await stateOf(deps.store, launch, launchId);
-  const requested = found?.events[0] as Recorded<EventOf<'LaunchRequested'>> | undefined;
-  if (requested !== undefined) await fail(deps, requested, failure);
+  const cause = found?.events.at(-1);
+  if (cause === undefined) return;
+  const reason = error instanceof Error ? error.message : String(error);
+  const known = error instanceof LaunchFailure ? error : { exitCode: null, oomKilled: false, lastLines: [] };
+  const { exitCode, oomKilled, lastLines } = known;
+  const ended = { reason: reason.slice(0, messageCharsMax), exitCode, oomKilled, lastLines };
+  const data = { launchId, deployment, ...ended, at: deps.clock.now() };
+  await attempt(deps, launch, launchId, { type: 'FailDeployment', data }, causedBy(cause, deps.clock), []);
+  faultPoint('deploy.failed');
 }
 
-export function removeLaunch(deps: LaunchDeps): Effect {
-  return {
-    name: 'remove',
-    atOnce: removalsAtOnce,
-    async run(data) {
-      const launchId = textOf(data, 'launchId');
-      const found = await stateOf(deps.store, launch, launchId);
-      const cause = found?.events.at(-1);
-      if (found === null || cause === undefined) return;
-      if (!(await deps.docker.ping()).ok) return;
-      await keepLogs(deps, launchId);
-      await deps.docker.removeLaunch(launchId);
-      const command = { type: 'ConfirmLaunchRemoved', data: { launchId, at: deps.clock.now() } } as const;
-      await attempt(deps, launch, launchId, command, causedBy(cause, deps.clock), []);
-    },
-  };
-}
-
-/** What the app said goes with its container, so its last lines are kept. */
-async function keepLogs({ docker, logs }: LaunchDeps, launchId: string): Promise<void> {
-  const kept = await logs.read(launchId, Number.MAX_SAFE_INTEGER, 1);
-  if (kept?.ended) return;
-  // A process that was killed may have kept a part of them.
-  if (kept !== undefined) await logs.remove(launchId);
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const part of docker.containerLogs(launchId, { tail: keptLinesMax })) {
-    text += decoder.decode(part, { stream: true });
-  }
-  const writer = await logs.writer(launchId);
-  for (const line of text.replace(/\n$/, '').split('\n')) if (text !== '') await writer.write(line);
-  await writer.close();
-}
-
-/** Containers that die by themselves end their launches. Runs until the signal aborts. */
+/** Containers that die by themselves end their deployments. Runs until the signal aborts. */
 export async function watchLaunches(deps: LaunchDeps, signal: AbortSignal): Promise<void> {
-  for await (const { launchId, exitCode, oomKilled } of deps.docker.watchDeaths(signal)) {
-    const lastLines = await deps.docker.lastLines(launchId).catch(() => []);
+  for await (const { launchId, deployment, exitCode, oomKilled } of deps.docker.watchDeaths(signal)) {
+    const lastLines = await deps.docker.lastLines(launchId, deployment).catch(() => []);
     const reason = endOf({ ExitCode: exitCode, OOMKilled: oomKilled });
-    await failLaunch(deps, launchId, new LaunchFailure(reason, { exitCode, lastLines }));
+    const failure = new LaunchFailure(reason, { exitCode, oomKilled, lastLines });
+    await failDeployment(deps, launchId, deployment, failure);
   }
 }

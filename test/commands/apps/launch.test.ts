@@ -18,7 +18,7 @@ import { assertInvalid, assertProblem } from '../../support/problem.ts';
 suite('launches', async () => {
   let containerLogs: (
     id: string,
-    asked: { tail?: number; follow?: boolean; signal?: AbortSignal },
+    asked: { deployment: number; tail?: number; follow?: boolean; signal?: AbortSignal },
   ) => AsyncIterable<Uint8Array>;
   const api = await startApi({
     reads: { containerLogs: (id, asked) => containerLogs(id, asked) },
@@ -224,8 +224,8 @@ suite('launches', async () => {
     await startLaunch(api, id);
     await api.read(`/launches/${id}`);
     const asked: object[] = [];
-    containerLogs = async function* (_id, { tail, follow }) {
-      asked.push({ tail, follow });
+    containerLogs = async function* (_id, { deployment, tail, follow }) {
+      asked.push({ deployment, tail, follow });
       yield Buffer.from('one\n');
       yield Buffer.from('two\n');
     };
@@ -236,13 +236,16 @@ suite('launches', async () => {
     );
     await logs('?follow=true');
     assert.deepEqual(asked, [
-      { tail: 5, follow: false },
-      { tail: undefined, follow: true },
+      { deployment: 1, tail: 5, follow: false },
+      { deployment: 1, tail: undefined, follow: true },
     ]);
+    assert.equal((await logs('?deployment=2&tail=1')).text, 'one\ntwo\n');
+    assert.deepEqual(asked.at(-1), { deployment: 2, tail: 1, follow: false });
+    assertInvalid(await logs('?deployment=0'), 'deployment');
     for (const tail of ['-1', '10001', 'x']) assertInvalid(await logs(`?tail=${tail}`), 'tail');
 
     containerLogs = () => assert.fail('what was kept is enough');
-    const writer = await api.logs.writer(id);
+    const writer = await api.logs.writer(`${id}-1`);
     for (let at = 1; at <= 300; at += 1) await writer.write(`${at} ${'x'.repeat(9_000)}`);
     await writer.write('the end');
     await writer.close();

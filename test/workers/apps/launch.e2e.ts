@@ -82,7 +82,7 @@ suite('a launch', { concurrency: true }, () => {
     await bench.stop(launchId);
     await told(launchId, ...running, 'LaunchStopping', 'LaunchStopped');
     await isGone();
-    assert.equal(await bench.logText(launchId), 'up\n');
+    assert.equal(await bench.logText(`${launchId}-1`), 'up\n');
   });
 
   test('ends when its time is over', async t => {
@@ -107,7 +107,7 @@ suite('a launch', { concurrency: true }, () => {
       ['The app ended by itself with exit code 7', 7, ['up', 'bye']],
     );
     await isGone();
-    assert.equal(await bench.logText(launchId), 'up\nbye\n');
+    assert.equal(await bench.logText(`${launchId}-1`), 'up\nbye\n');
   });
 
   test('whose container is removed by hand fails', async t => {
@@ -224,7 +224,7 @@ suite('a launch whose process ends', { concurrency: true }, () => {
     delete bench.faults.append;
     await bench.start();
     await told(launchId, ...running, 'LaunchStopping', 'LaunchStopped');
-    assert.equal(await bench.logText(launchId), 'up\n');
+    assert.equal(await bench.logText(`${launchId}-1`), 'up\n');
   });
 
   test('and which dies or is removed by hand meanwhile: the next start finds out', async t => {
