@@ -153,6 +153,7 @@ async function openWorkers(options: RoomsOptions, shared: Shared, closings: Clos
     buildsAtOnce,
     syncSeconds,
     launches: options.launches,
+    profiles: options.sandbox.profiles,
     log,
   });
   closings.push(() => workers.close());

@@ -5,6 +5,7 @@ import type { PersonPolicy } from '../domain/access/person.ts';
 import { isGrant } from '../domain/access/scope.ts';
 import { appPattern } from '../domain/kernel/limits.ts';
 import { parseOperators } from './operators.ts';
+import { readSandbox, type SandboxConfig } from './sandbox-config.ts';
 
 export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
 export type Room = (typeof rooms)[number];
@@ -50,6 +51,7 @@ export type Config = {
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
   readonly launches: LaunchConfig;
+  readonly sandbox: SandboxConfig;
   readonly s3: S3Config | undefined;
   readonly logLevel: string;
 };
@@ -142,6 +144,7 @@ export function readConfig(env: Env): Config {
       perOwnerMax: integer(env, 'APPHUB_LAUNCHES_PER_OWNER_MAX', 25, 1, 10_000),
       keptAwake: integer(env, 'APPHUB_LAUNCHES_KEPT_AWAKE', 0, 0, 1_000),
     },
+    sandbox: sandbox(env),
     s3: s3(env),
     logLevel: level(env),
   };
@@ -201,6 +204,14 @@ function operators(env: Env): string | undefined {
     );
   }
   return given;
+}
+
+function sandbox(env: Env): SandboxConfig {
+  try {
+    return readSandbox(env);
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** Scheme, name and port: there is no path, because the page and its cookies are at the root. */

@@ -8,7 +8,7 @@ import type { Docker } from './adapters/docker-types.ts';
 import { archiveReaction, endArchived } from './apps/archive.ts';
 import { buildReaction, releaseBuild, requestBuild, runBuild } from './apps/build.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
-import { deploy, launchReaction, watchLaunches } from './apps/launch.ts';
+import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
 import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
 import { reconcile } from './apps/reconcile.ts';
 import { removeLaunch, retire } from './apps/retire.ts';
@@ -40,6 +40,7 @@ export type WorkerDeps = {
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
   readonly syncSeconds: number;
+  readonly profiles: LaunchDeps['profiles'];
   readonly launches: RoomLimits & { readonly drainSeconds: number; readonly keptAwake: number };
   readonly log: QueueLog;
 };

@@ -24,13 +24,9 @@ export const launchTtlSecondsMin = 10;
 export const launchTtlSecondsMax = 7 * 24 * 3_600;
 export const launchTtlSecondsDefault = 3_600;
 
-/** What a container may use. Memory in bytes, CPU in cores, pids in processes and threads. */
-export const resourceProfiles = {
-  small: { memoryBytes: 256 * 1024 * 1024, cpus: 0.5, pidsMax: 128 },
-  medium: { memoryBytes: 512 * 1024 * 1024, cpus: 1, pidsMax: 256 },
-  large: { memoryBytes: 1024 * 1024 * 1024, cpus: 2, pidsMax: 512 },
-} as const;
-export type ResourceProfile = keyof typeof resourceProfiles;
+/** How much a container may use: in names here, in numbers by configuration. */
+export const resourceProfiles = ['small', 'medium', 'large'] as const;
+export type ResourceProfile = (typeof resourceProfiles)[number];
 
 export const scopesPerKeyMax = 64;
 export const appPattern = '^([a-z][a-z0-9-]{0,62}\\*|[a-z][a-z0-9-]{2,63})$';

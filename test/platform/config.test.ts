@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { suite, test } from 'node:test';
 import { ConfigError, readConfig } from '../../platform/config.ts';
+import { readSandbox } from '../../platform/sandbox-config.ts';
 
 suite('settings', () => {
   test('without any, everything is on this machine', () => {
@@ -41,6 +42,7 @@ suite('settings', () => {
         perOwnerMax: 25,
         keptAwake: 0,
       },
+      sandbox: readSandbox({}),
       s3: undefined,
       logLevel: 'info',
     });

@@ -20,6 +20,7 @@ import { memoryStore } from '../../eventstore/memory.ts';
 import { type EventStore, LogUnavailable } from '../../eventstore/store.ts';
 import { openLogStore } from '../../platform/log-store.ts';
 import { openFolderObjects } from '../../platform/objects.ts';
+import { readSandbox } from '../../platform/sandbox-config.ts';
 import { projections } from '../../projections/index.ts';
 import { project } from '../../projections/projector.ts';
 import type { Docker } from '../../workers/adapters/docker-types.ts';
@@ -71,6 +72,7 @@ export async function openWorkerBench(options: { docker?: Docker; store?: EventS
     buildsAtOnce: 2,
     syncSeconds: 3_600,
     everyMs: { docker: 100, expiry: 100, reconcile: 100 },
+    profiles: readSandbox({}).profiles,
     launches: { max: 100, perAppMax: 100, perOwnerMax: 100, drainSeconds: 0, keptAwake: 0 },
     log,
   };

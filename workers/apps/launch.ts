@@ -4,10 +4,11 @@ import { stateOf } from '../../commands/execute.ts';
 import type { Deployment } from '../../domain/apps/deployment.ts';
 import { type LaunchSpec, type LaunchState, launch } from '../../domain/apps/launch.ts';
 import type { Recorded } from '../../domain/events.ts';
-import { messageCharsMax, resourceProfiles } from '../../domain/kernel/limits.ts';
+import { messageCharsMax, type ResourceProfile } from '../../domain/kernel/limits.ts';
 import { LogUnavailable, WrongRevision } from '../../eventstore/store.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
+import type { Resources } from '../../platform/sandbox-config.ts';
 import { endOf } from '../adapters/docker-launch.ts';
 import { type Docker, LaunchFailure } from '../adapters/docker-types.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
@@ -17,7 +18,6 @@ import { makeRoom, type Room } from './room.ts';
 
 const readyMsMax = 60_000;
 const deploymentsAtOnce = 8;
-const tmpfsBytes = 64 * 1024 * 1024;
 const portDefault = 8_080;
 /** How often the engine is asked to start a container before its no is final. */
 const startsMax = 3;
@@ -55,6 +55,7 @@ export type LaunchDeps = Send & {
   readonly docker: Docker;
   readonly logs: LogStore;
   readonly room: Room;
+  readonly profiles: Readonly<Record<ResourceProfile, Resources>>;
 };
 
 /** What is to be brought up, and the event that asked for it. */
@@ -143,9 +144,8 @@ async function bringUp(
     eventId: intent.id,
     image: of.imageId,
     env: spec.env,
-    ...resourceProfiles[spec.resourceProfile],
+    ...deps.profiles[spec.resourceProfile],
     ...spec.sandbox,
-    tmpfsBytes,
     port,
   });
   faultPoint('deploy.started');
