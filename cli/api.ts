@@ -44,20 +44,27 @@ export type Build = {
   id: string;
   appId: string;
   commit: string;
+  args: Record<string, string>;
   cause: string;
-  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'superseded';
   attempt: number;
   image: string | null;
   imageId: string | null;
   bytes: number | null;
   failure: { reason: string; step: number | null; instruction: string | null } | null;
+  supersededBy: { buildId: string; commit: string } | null;
+  pushed: { repository: string; digest: string } | null;
+  builder: string | null;
   log: { lines: number; bytes: number; truncated: boolean } | null;
   requestedAt: string;
   startedAt: string | null;
   finishedAt: string | null;
   durationMs: number | null;
+  queuePosition: number | null;
   waitingFor: string | null;
 };
+
+export type BuildSecret = { name: string; version: number; setBy: string; setAt: string; isGiven: boolean };
 
 export type Launch = {
   id: string;

@@ -14,6 +14,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     load: async () => (await import('./apps.ts')).verbs,
   },
   builds: { summary: 'Images made of apps', load: async () => (await import('./builds.ts')).verbs },
+  secrets: {
+    summary: 'Secrets that builds of an app may mount',
+    load: async () => (await import('./secrets.ts')).verbs,
+  },
   launches: { summary: 'Running previews of apps', load: async () => (await import('./launches.ts')).verbs },
   keys: { summary: 'API keys for programs', load: async () => (await import('./keys.ts')).verbs },
   sessions: {

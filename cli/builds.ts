@@ -2,8 +2,8 @@
 import type { Build, Many, One } from './api.ts';
 import { appPath, wrote } from './apps.ts';
 import type { Client } from './client.ts';
-import { exits } from './exit.ts';
-import { duration, plain, relative, shortCommit, size } from './format.ts';
+import { exits, UsageError } from './exit.ts';
+import { duration, ordinal, plain, relative, shortCommit, size } from './format.ts';
 import { printLog } from './logs.ts';
 import { facts, type Output, status, took } from './output.ts';
 import { progressLine } from './say.ts';
@@ -24,7 +24,11 @@ const list = defineVerb({
   summary: 'List builds, newest first',
   words: '[<app>]',
   options: {
-    status: { type: 'string', value: 'status', help: 'queued, running, succeeded, failed or cancelled' },
+    status: {
+      type: 'string',
+      value: 'status',
+      help: 'queued, running, succeeded, failed, cancelled or superseded',
+    },
     limit: { type: 'string', short: 'n', default: '20', value: 'count', help: 'At most so many; default 20' },
   },
   examples: ['apphub builds list', 'apphub builds list shop --status failed'],
@@ -47,12 +51,22 @@ const start = defineVerb({
       value: 'sha',
       help: 'All 40 digits; default: the commit that was ingested last',
     },
+    arg: {
+      type: 'string',
+      multiple: true,
+      value: 'name=value',
+      help: 'An argument, over those that the app declares; may be repeated',
+    },
     ...followed,
     ...keyed,
   },
-  examples: ['apphub builds start shop --watch'],
+  examples: ['apphub builds start shop --watch', 'apphub builds start shop --arg NODE_ENV=test'],
   run: async ({ words: [app = ''], options, client, out, signal }) => {
-    const body = options.commit === undefined ? {} : { commit: options.commit };
+    const { commit, arg } = options;
+    const body = {
+      ...(commit === undefined ? {} : { commit }),
+      ...(arg === undefined ? {} : { args: argsOf(arg) }),
+    };
     const written = await client.write('POST', appPath(app, 'builds'), body, options['idempotency-key']);
     const { id, position } = written.data;
     if (options.watch) return watchBuild(client, out, id, position, signal);
@@ -121,7 +135,58 @@ const retry = defineVerb({
   },
 });
 
-export const verbs: Readonly<Record<string, Verb>> = { list, start, show, logs, cancel, retry };
+const provenance = defineVerb({
+  summary: 'Print what an image was made of, as an in-toto statement with SLSA provenance',
+  words: '<build>',
+  options: {},
+  examples: ['apphub builds provenance 0199… | jq .predicate.buildDefinition.resolvedDependencies'],
+  run: async ({ words: [id = ''], client, out }) => {
+    out.document(await client.get<object>(buildPath(id, 'provenance')));
+    return exits.ok;
+  },
+});
+
+const args = defineVerb({
+  summary: 'Show the arguments of an app’s builds, or set all of them',
+  words: '<app> [<name=value>]...',
+  options: { clear: { type: 'boolean', help: 'From now on there are none' }, ...keyed },
+  examples: ['apphub builds args shop', 'apphub builds args shop NODE_ENV=production TZ=UTC'],
+  about: 'Arguments are no secrets: they are in the history of app and image. See apphub secrets --help.',
+  run: async ({ words: [app = '', ...given], options, client, out }) => {
+    if (options.clear && given.length > 0) throw new UsageError('--clear goes with no arguments');
+    const place = appPath(app, 'build-args');
+    if (!options.clear && given.length === 0) {
+      const answer = await client.get<One<{ args: Record<string, string> }>>(place);
+      if (out.json) out.document(answer);
+      else for (const [name, value] of Object.entries(answer.data.args)) out.line(plain(`${name}=${value}`));
+      return exits.ok;
+    }
+    const written = client.write('PUT', place, { args: argsOf(given) }, options['idempotency-key']);
+    return wrote(out, written, `Builds of ${app} have these arguments from now on.`);
+  },
+});
+
+export const verbs: Readonly<Record<string, Verb>> = {
+  list,
+  start,
+  show,
+  logs,
+  cancel,
+  retry,
+  provenance,
+  args,
+};
+
+/** `name=value`, as often as given; the value may hold more signs of equality. */
+function argsOf(given: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    given.map(text => {
+      const at = text.indexOf('=');
+      if (at < 1) throw new UsageError(`"${text}" is no argument; write name=value`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
 
 function buildPath(...parts: readonly string[]): string {
   return `/builds/${parts.map(encodeURIComponent).join('/')}`;
@@ -145,7 +210,7 @@ function buildRows(out: Output, { data }: Many<Build>): void {
     data.map(build => [
       build.id,
       build.appId,
-      build.status,
+      build.queuePosition === null ? build.status : `${build.status} ${ordinal(build.queuePosition)}`,
       shortCommit(build.commit),
       duration(build.durationMs),
       size(build.bytes),
@@ -153,7 +218,8 @@ function buildRows(out: Output, { data }: Many<Build>): void {
     ]),
     (cell, column) => (column === 2 ? status(out, cell) : cell),
   );
-  const waiting = data.find(({ waitingFor }) => waitingFor != null)?.waitingFor;
+  const next = data.filter(({ queuePosition }) => queuePosition !== null);
+  const waiting = next.toSorted((a, b) => (a.queuePosition ?? 0) - (b.queuePosition ?? 0))[0]?.waitingFor;
   if (waiting != null) out.note(`Queued builds wait: ${waiting}`);
 }
 
@@ -169,9 +235,23 @@ function buildCard(out: Output, build: Build): void {
     ['Commit', shortCommit(build.commit)],
     ['Cause', build.cause],
     ['Attempt', build.attempt > 1 ? String(build.attempt) : null],
+    ['Queue', build.queuePosition === null ? null : `${ordinal(build.queuePosition)} in the queue`],
     ['Waiting', build.waitingFor],
+    [
+      'Instead',
+      build.supersededBy &&
+        `build ${build.supersededBy.buildId} of the newer commit ${shortCommit(build.supersededBy.commit)}`,
+    ],
+    [
+      'Arguments',
+      Object.entries(build.args)
+        .map(([name, value]) => plain(`${name}=${value}`))
+        .join(', ') || null,
+    ],
+    ['Builder', build.builder],
     ['Image', build.image],
     ['Digest', build.imageId],
+    ['Registry', build.pushed && `${build.pushed.repository}@${build.pushed.digest}`],
     ['Size', size(build.bytes)],
     ['Failure', failure === null ? null : plain(failure.reason)],
     ['At step', step],
@@ -195,15 +275,18 @@ async function watchBuild(
     succeeded: exits.ok,
     failed: exits.failed,
     cancelled: exits.failed,
+    superseded: exits.failed,
     BuildSucceeded: exits.ok,
     BuildFailed: exits.failed,
     BuildCancelled: exits.failed,
+    BuildSuperseded: exits.failed,
   };
   const read = async (after: string | null | undefined) =>
     (await client.get<One<Build>>(buildPath(id), { after })).data;
   const isOver = async () => {
-    const { status, waitingFor } = await read(from);
-    if (waitingFor != null) out.note(`Waiting: ${waitingFor}`);
+    const { status, waitingFor, queuePosition } = await read(from);
+    if (queuePosition !== null)
+      out.note(`Waiting, ${ordinal(queuePosition)} in the queue: ${waitingFor ?? 'it begins'}`);
     return over[status];
   };
   const { code, position } = await watch(

@@ -14,7 +14,7 @@ const retryWaitMs = 400;
 const pageRowsMax = 100;
 
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export type Client = {
   /** Where the server is and the token to show it. */

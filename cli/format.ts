@@ -61,3 +61,9 @@ export function plainLine(line: string): string {
   const visible = line.slice(line.trimEnd().lastIndexOf('\r') + 1);
   return visible.split('\t').map(plain).join('\t').trimEnd();
 }
+
+/** `1st`, `2nd`, `3rd`, `4th`, … */
+export function ordinal(place: number): string {
+  const suffix = { one: 'st', two: 'nd', few: 'rd' } as Readonly<Record<string, string>>;
+  return `${place}${suffix[new Intl.PluralRules('en', { type: 'ordinal' }).select(place)] ?? 'th'}`;
+}

@@ -3,6 +3,7 @@
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { memoryStore } from '../eventstore/memory.ts';
+import { openBuildSecrets } from '../platform/build-secrets.ts';
 import { httpServer } from '../platform/http.ts';
 import { openLogStore } from '../platform/log-store.ts';
 import { registerMetrics } from '../platform/metrics.ts';
@@ -25,6 +26,7 @@ export async function describeApi(version: string): Promise<object> {
     allowLocalRepositories: false,
     launchIdleSeconds: null,
     webhookSecret: '',
+    buildSecrets: openBuildSecrets(sql, ''),
     signInOperators: knownOperators([]),
     sessionTimes: { idleSeconds: 0, absoluteSeconds: 0 },
     tokenSignIn: true,

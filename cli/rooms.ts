@@ -9,6 +9,7 @@ import { wakerOf } from '../commands/apps/deployment.ts';
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
+import { openBuildSecrets } from '../platform/build-secrets.ts';
 import { clientAddress } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
@@ -45,6 +46,8 @@ export type Secrets = {
   readonly webhookSecret: string;
   /** Seals what a browser keeps for us while its user signs in. */
   readonly sessionSecret: string;
+  /** Seals the values of build secrets in the database. */
+  readonly buildSecret: string;
   /** Names this installation's containers on an engine that others may share. */
   readonly instance: string;
   readonly isNew: boolean;
@@ -61,6 +64,7 @@ export function keepSecrets(config: Config): Secrets {
     isNew: token.isNew,
     webhookSecret: webhook.secret,
     sessionSecret: keepSecret(file('session-secret')).secret,
+    buildSecret: keepSecret(file('build-secret-key'), { given: config.buildSecretKey }).secret,
     instance: instance.secret,
   };
 }
@@ -128,6 +132,7 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     objects,
     logs: openLogStore(path.join(dataDir, 'logs')),
     docker: openDocker({ host, instance: secrets.instance, log }),
+    buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
   };
 }
 
@@ -288,6 +293,7 @@ async function openApi(
       allowLocalRepositories: options.allowLocalRepositories,
       launchIdleSeconds: options.launches.idleSeconds,
       webhookSecret: secrets.webhookSecret,
+      buildSecrets: shared.buildSecrets,
       ...access,
       sessionTimes: options.sessionTimes,
     });

@@ -44,6 +44,11 @@ const phrases: Readonly<Record<string, Phrase>> = {
     `built ${text(data.image)} (${size(data.bytes as number | null)}) in ${ms(data.durationMs)}`,
   BuildFailed: data => `build failed${where(data)}: ${text(data.reason)}`,
   BuildCancelled: () => 'build cancelled',
+  BuildSuperseded: data =>
+    `build given up for that of ${shortCommit(text((data.by as Data | undefined)?.commit))}`,
+  BuildArgsSet: data => `build arguments are ${Object.keys((data.args ?? {}) as Data).join(', ') || 'none'}`,
+  BuildSecretSet: data => `build secret ${text(data.name)} set, version ${text(data.version)}`,
+  BuildSecretRemoved: data => `build secret ${text(data.name)} removed`,
   BuildImageRemoving: data => `image ${text(data.image)} is to go (${text(data.reason)})`,
   BuildImageRemoved: data => `image ${text(data.image)} removed (${text(data.reason)})`,
   BuildImageKept: data => `image ${text(data.image)} kept (${text(data.reason)})`,

@@ -55,6 +55,7 @@ function envOf(options: SuperviseOptions, port: number, ports: { commands: numbe
     APPHUB_DATA_DIR: dataDir,
     APPHUB_OPERATOR_TOKEN: secrets.operatorToken,
     APPHUB_WEBHOOK_SECRET: secrets.webhookSecret,
+    APPHUB_BUILD_SECRET_KEY: secrets.buildSecret,
     APPHUB_PREVIEW_PORT: String(previewPort === 0 ? port : previewPort),
     APPHUB_PUBLIC_URL: options.publicUrl ?? `http://localhost:${port}`,
     APPHUB_COMMANDS_URL: `http://127.0.0.1:${ports.commands}`,

@@ -5,6 +5,7 @@ import { providerSessionCommands } from './access/provider-session.ts';
 import { type SessionDeps, sessionCommands } from './access/session.ts';
 import { type SignInDeps, signInCommands } from './access/sign-in.ts';
 import { buildCommands } from './apps/build.ts';
+import { type BuildInputDeps, buildInputCommands } from './apps/build-input.ts';
 import { deploymentCommands } from './apps/deployment.ts';
 import { ingestionCommands } from './apps/ingestion.ts';
 import { type LaunchDeps, launchCommands } from './apps/launch.ts';
@@ -15,7 +16,8 @@ import { webhookCommands } from './apps/webhook.ts';
 
 export type CommandDeps = SessionDeps &
   SignInDeps &
-  LaunchDeps & {
+  LaunchDeps &
+  BuildInputDeps & {
     readonly allowLocalRepositories: boolean;
     /** Of the platform; each app's own is derived from it. */
     readonly webhookSecret: string;
@@ -26,6 +28,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(tagCommands(deps));
   await app.register(ingestionCommands(deps));
   await app.register(buildCommands(deps));
+  await app.register(buildInputCommands(deps));
   await app.register(launchCommands(deps));
   await app.register(deploymentCommands(deps));
   await app.register(sandboxCommands(deps));

@@ -44,6 +44,12 @@ export function causeOf(request: FastifyRequest, clock: Clock): Cause {
   };
 }
 
+/** Rejects an Idempotency-Key where a request cannot be known again. */
+export function refuseRepeatable({ headers }: FastifyRequest, why: string): void {
+  if (headers['idempotency-key'] === undefined) return;
+  throw invalid([{ field: 'Idempotency-Key', message: `cannot be used here: ${why}.` }]);
+}
+
 /** From where somebody asked, for the record. */
 export function originOf(request: FastifyRequest): RequestOrigin {
   const { ip, method, headers, routeOptions } = request;

@@ -6,12 +6,13 @@ import type { AttemptEvent } from './access/attempt.ts';
 import type { ProviderSessionEvent } from './access/provider-session.ts';
 import type { SessionEvent } from './access/session.ts';
 import type { BuildEvent } from './apps/build.ts';
+import type { BuildInputEvent } from './apps/build-input.ts';
 import type { EngineEvent } from './apps/engine.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
 import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
 
-export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | LaunchEvent;
+export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | BuildInputEvent | LaunchEvent;
 type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
 export type PlatformEvent = AppsEvent | EngineEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];

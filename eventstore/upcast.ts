@@ -30,6 +30,10 @@ const upcasters = new Map<string, (data: Data) => Data>(
     LaunchRunning: (data: Data) => ({ ...firstDeployment, replaced: null, serves: null, ...data }),
     LaunchStopping: (data: Data) => ({ because: null, coming: null, ...data }),
     LaunchFailed: (data: Data) => ({ ...firstDeployment, oomKilled: false, isLoop: false, ...data }),
+    // Before builds had arguments, and a newer commit could take the place of one that waits.
+    BuildRequested: (data: Data) => ({ args: {}, pinned: data.cause !== 'ingested', ...data }),
+    // Before it was kept what an image was made of, and before there were registries.
+    BuildSucceeded: (data: Data) => ({ provenance: null, pushed: null, ...data }),
   }),
 );
 

@@ -47,6 +47,8 @@ export type Config = {
   /** Addresses or networks of proxies whose word on where a request came from is taken. */
   readonly trustedProxies: readonly string[];
   readonly webhookSecret: string | undefined;
+  /** Seals build secrets in the database; for installations whose rooms do not share a data directory. */
+  readonly buildSecretKey: string | undefined;
   readonly syncSeconds: number;
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
@@ -133,6 +135,7 @@ export function readConfig(env: Env): Config {
     corsOrigins: origins(env, 'APPHUB_CORS_ORIGINS'),
     trustedProxies: networks(env, 'APPHUB_TRUSTED_PROXIES'),
     webhookSecret: secret(env, 'APPHUB_WEBHOOK_SECRET'),
+    buildSecretKey: secret(env, 'APPHUB_BUILD_SECRET_KEY'),
     syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
     ingestionsAtOnce: integer(env, 'APPHUB_INGESTIONS_AT_ONCE', 2, 1, 64),
     buildsAtOnce: integer(env, 'APPHUB_BUILDS_AT_ONCE', 1, 1, 64),

@@ -32,6 +32,10 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'build/not-started': conflict('Nothing: a worker reported the end of what has not begun.'),
   'build/stale-attempt': conflict('Nothing: the work goes on in the newer attempt.'),
   'build/no-image': conflict('Look at the build: it has not ended yet, or ended without an image.'),
+  'build/no-provenance': {
+    status: 404,
+    advice: 'Only a build that succeeded has one, and those of before it was kept have none: build it again.',
+  },
   'launch/no-image': conflict('Build the app first; a build that failed has no image.'),
   'launch/image-removed': conflict('Build it again with POST /builds/:buildId/retry, and launch that.'),
   'launch/no-earlier-build': conflict('Name the build to run with `buildId`, or redeploy the newest one.'),

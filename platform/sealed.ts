@@ -1,11 +1,11 @@
-/** Values that a browser keeps for us without reading or changing them: AES-256-GCM under a key for one purpose. */
+/** Values that others keep for us without reading or changing them: AES-256-GCM under a key for one purpose. */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
 const algorithm = 'aes-256-gcm';
 const keyBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
-const sealedCharsMax = 4_096;
+const sealedCharsMaxDefault = 4_096;
 
 export type Seal = {
   /** JSON of the value, sealed, in letters that a cookie may hold. */
@@ -14,8 +14,8 @@ export type Seal = {
   open(sealed: string): unknown;
 };
 
-/** What is sealed for one purpose opens for no other (HKDF, RFC 5869). */
-export function openSeal(secret: string, purpose: string): Seal {
+/** What is sealed for one purpose opens for no other (HKDF, RFC 5869). Longer than `sealedCharsMax` nothing is opened. */
+export function openSeal(secret: string, purpose: string, sealedCharsMax = sealedCharsMaxDefault): Seal {
   const key = Buffer.from(hkdfSync('sha256', secret, '', purpose, keyBytes));
   return {
     seal(value) {

@@ -4,6 +4,7 @@ import { audit } from './access/audit.ts';
 import { sessions } from './access/session.ts';
 import { builds } from './apps/build.ts';
 import { images } from './apps/build-image.ts';
+import { buildInputs } from './apps/build-input.ts';
 import { history } from './apps/history.ts';
 import { ingestions } from './apps/ingestion.ts';
 import { launches } from './apps/launch.ts';
@@ -17,6 +18,7 @@ export const projections: readonly Projection[] = [
   ingestions,
   builds,
   images,
+  buildInputs,
   launches,
   history,
   search,

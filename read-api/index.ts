@@ -12,6 +12,7 @@ import { identityReads } from './access/identity.ts';
 import { sessionReads } from './access/session.ts';
 import { type SignInOptions, signInOptionReads } from './access/sign-in-options.ts';
 import { buildLogReads, buildReads } from './apps/build.ts';
+import { buildInputReads } from './apps/build-input.ts';
 import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchReads } from './apps/launch.ts';
@@ -56,6 +57,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(historyReads(deps));
   await app.register(buildReads(deps));
   await app.register(buildLogReads(deps));
+  await app.register(buildInputReads(deps));
   await app.register(launchReads(deps));
   await app.register(deploymentReads(deps));
   await app.register(launchLogReads(deps));

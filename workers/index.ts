@@ -6,7 +6,14 @@ import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import type { Docker } from './adapters/docker-types.ts';
 import { archiveReaction, endArchived } from './apps/archive.ts';
-import { buildReaction, releaseBuild, requestBuild, runBuild } from './apps/build.ts';
+import {
+  buildReaction,
+  releaseBuild,
+  requestBuild,
+  runBuild,
+  supersede,
+  supersedeBuilds,
+} from './apps/build.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
 import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
 import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
@@ -56,6 +63,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     queueIngestion(deps),
     ingest(deps),
     requestBuild(deps),
+    supersedeBuilds(deps),
     runBuild(deps),
     releaseBuild(deps),
     deploy(launching),
@@ -71,6 +79,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
   const { signal } = stop;
   const all = { ...deps, queue };
   const sweep = async () => {
+    await supersede(all, {});
     await sweepJobs(all);
     await sweepArchived(all);
     await removeOldFolders(deps.workDir);
@@ -89,6 +98,10 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     await queue.close();
     throw error;
   }
+  // Before any event adds to the queue: what has waited for longest goes first again.
+  await sweepJobs(all).catch(error =>
+    deps.log.warn({ err: error }, 'the first sweep failed; it comes round again'),
+  );
   const ms = { ...everyMs, ...deps.everyMs };
   const runs = [
     react({ ...deps, queue, effects, reactions, signal }),

@@ -26,7 +26,7 @@ export async function sweepJobs({ sql, queue, clock }: SweepDeps): Promise<void>
   }
   const builds = await sql('apps_builds')
     .whereIn('status', ['queued', 'running'])
-    .orderBy('requested_at')
+    .orderBy('asked_position')
     .limit(rowsMax)
     .pluck('build_id');
   for (const buildId of builds) await queue.add(job('build', buildId, { buildId }));

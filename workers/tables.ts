@@ -1,6 +1,8 @@
 /** The few tables workers keep for themselves: how far they have read, what they know of the machine, when they last looked. */
 import type { Knex } from 'knex';
 
+const believedSecondsMax = 30;
+
 export async function createWorkerTables(sql: Knex): Promise<void> {
   await sql.transaction(async tx => {
     await tx.raw("select pg_advisory_xact_lock(hashtext('worker tables'))");
@@ -14,6 +16,15 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
       create table if not exists preview_activity (
         launch_id text primary key, last_visit_at timestamptz not null, visits bigint not null default 0)`);
   });
+}
+
+/** Null when there is room for another image, or nobody has looked for long; else a sentence for people. */
+export async function whyFullDisk(sql: Knex): Promise<string | null> {
+  const row = await sql('worker_status')
+    .where({ name: 'disk', ok: false })
+    .whereRaw(`at > now() - ${believedSecondsMax} * interval '1 second'`)
+    .first('reason');
+  return row === undefined ? null : (row.reason ?? 'There is no room for another image.');
 }
 
 /** What the read side shows of an outside system. A row that is not refreshed for long is not believed. */

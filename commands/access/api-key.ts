@@ -1,5 +1,4 @@
 /** Making, rotating and revoking API keys. The key itself is in one answer and nowhere else. */
-import type { IncomingHttpHeaders } from 'node:http';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import { apiKey } from '../../domain/access/api-key.ts';
 import { covers, grantable, grants, holds } from '../../domain/access/scope.ts';
@@ -11,7 +10,10 @@ import { invalid, Problem } from '../../platform/problem.ts';
 import { makeApiKey } from '../../platform/token-format.ts';
 import type { Clock } from '../clock.ts';
 import { execute, stateOf } from '../execute.ts';
-import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
+import { Accepted, accepted, causeOf, NoBody, refuseRepeatable } from '../request.ts';
+
+/** The answer holds what is kept nowhere, so it cannot be given a second time. */
+const shownOnce = 'the key is shown once. Revoke a key whose answer was lost';
 
 export type ApiKeyDeps = { store: EventStore; clock: Clock };
 
@@ -81,7 +83,7 @@ export function apiKeyCommands({ store, clock }: ApiKeyDeps): FastifyPluginAsync
       async (request, reply) => {
         const { name, scopes, apps = null, expiresInSeconds } = request.body;
         refuseUnusable({ name, scopes, apps }, request.identity);
-        refuseRepeatable(request.headers);
+        refuseRepeatable(request, shownOnce);
         const { metadata, newId } = causeOf(request, clock);
         const keyId = newId();
         const { token, sha256, hint } = makeApiKey(keyId);
@@ -108,7 +110,7 @@ export function apiKeyCommands({ store, clock }: ApiKeyDeps): FastifyPluginAsync
       },
       async (request, reply) => {
         const { keyId } = request.params;
-        refuseRepeatable(request.headers);
+        refuseRepeatable(request, shownOnce);
         const { metadata } = causeOf(request, clock);
         const { token, sha256, hint } = makeApiKey(keyId);
         await refuseStronger(store, keyId, request.identity);
@@ -183,13 +185,6 @@ async function refuseStronger(store: EventStore, keyId: string, asker: Identity)
   const { expiresAt } = found.state;
   if (expiresAt === null || expiresAt > asker.expiresAt)
     throw new Problem(403, 'forbidden', 'A key cannot outlast its maker', { extra: { scope: 'keys:write' } });
-}
-
-/** The answer holds what is kept nowhere, so it cannot be given a second time. */
-function refuseRepeatable(headers: IncomingHttpHeaders): void {
-  if (headers['idempotency-key'] === undefined) return;
-  const message = 'cannot be used here: the key is shown once. Revoke a key whose answer was lost.';
-  throw invalid([{ field: 'Idempotency-Key', message }]);
 }
 
 /** A key made with a credential that ends, ends with it. */

@@ -1,6 +1,8 @@
 /** Asking for a build, repeating one, cancelling one. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import { type BuildSpec, build } from '../../domain/apps/build.ts';
+import { type BuildArgs, mergeBuildArgs } from '../../domain/apps/build-args.ts';
+import { buildInput } from '../../domain/apps/build-input.ts';
 import { type IngestionEvent, ingestion } from '../../domain/apps/ingestion.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
@@ -9,6 +11,7 @@ import { type Identity, requireApp } from '../../platform/auth.ts';
 import type { Clock } from '../clock.ts';
 import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, type Cause, causeOf, NoBody } from '../request.ts';
+import { BuildArgsBody, requireBuildArgs } from './build-input.ts';
 import { presentApp } from './present-app.ts';
 
 const scope = 'apps:write';
@@ -17,13 +20,14 @@ const BuildParams = Type.Object({ buildId: Type.String({ format: 'uuid' }) });
 export function buildCommands(deps: { store: EventStore; clock: Clock }): FastifyPluginAsyncTypebox {
   const { store, clock } = deps;
 
-  const request = async (specOf: () => Promise<BuildSpec>, why: 'manual' | 'retry', cause: Cause) => {
+  type Wanted = { cause: 'manual' | 'retry'; pinned: boolean };
+  const request = async (specOf: () => Promise<BuildSpec>, wanted: Wanted, cause: Cause) => {
     const { metadata, once } = cause;
     const buildId = cause.newId();
     const before = await outcomeBefore(store, build, buildId, cause);
     if (before !== undefined) return { buildId, position: before };
     const spec = await specOf();
-    const data = { buildId, cause: why, at: metadata.time, ...spec };
+    const data = { buildId, ...wanted, at: metadata.time, ...spec };
     const { position } = await execute(store, build, buildId, { type: 'RequestBuild', data }, metadata, {
       once,
     });
@@ -41,7 +45,11 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
           params: Type.Object({ appId: Type.String({ pattern: appIdPattern }) }),
           body: Type.Optional(
             Type.Object(
-              { commit: Type.Optional(Type.String({ pattern: '^[0-9a-f]{40}$' })) },
+              {
+                commit: Type.Optional(Type.String({ pattern: '^[0-9a-f]{40}$' })),
+                /** Over those that the app declares. */
+                args: Type.Optional(BuildArgsBody),
+              },
               { additionalProperties: false },
             ),
           ),
@@ -50,8 +58,11 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
       },
       async (http, reply) => {
         const { appId } = http.params;
-        const spec = () => specOf(store, appId, http.body?.commit);
-        const { buildId, position } = await request(spec, 'manual', causeOf(http, clock));
+        const { commit, args = {} } = http.body ?? {};
+        requireBuildArgs(args);
+        const spec = () => specOf(store, appId, commit, args);
+        const wanted = { cause: 'manual', pinned: commit !== undefined } as const;
+        const { buildId, position } = await request(spec, wanted, causeOf(http, clock));
         return accepted(reply, buildId, position, `/builds/${buildId}`);
       },
     );
@@ -71,7 +82,8 @@ export function buildCommands(deps: { store: EventStore; clock: Clock }): Fastif
       async (http, reply) => {
         await requireBuild(store, http.params.buildId, http.identity);
         const spec = () => specOfFinished(store, http.params.buildId);
-        const { buildId, position } = await request(spec, 'retry', causeOf(http, clock));
+        const wanted = { cause: 'retry', pinned: true } as const;
+        const { buildId, position } = await request(spec, wanted, causeOf(http, clock));
         return accepted(reply, buildId, position, `/builds/${buildId}`);
       },
     );
@@ -117,8 +129,14 @@ async function specOfFinished(store: EventStore, buildId: string): Promise<Build
 }
 
 /** What is to be built: the app's source as it is described now, at the commit asked for or ingested last. */
-async function specOf(store: EventStore, appId: string, commit: string | undefined): Promise<BuildSpec> {
+async function specOf(
+  store: EventStore,
+  appId: string,
+  commit: string | undefined,
+  args: BuildArgs,
+): Promise<BuildSpec> {
   const { description } = await presentApp(store, appId);
+  const declared = (await stateOf(store, buildInput, appId))?.state.args ?? {};
   const ingested = await stateOf(store, ingestion, appId);
   const last = (ingested?.events as readonly IngestionEvent[] | undefined)?.findLast(
     event => event.type === 'IngestionSucceeded',
@@ -130,5 +148,6 @@ async function specOf(store: EventStore, appId: string, commit: string | undefin
     ref: description.ref,
     commit: commit ?? last.data.commit,
     dockerfilePath: description.dockerfilePath ?? last.data.inspection.dockerfilePath,
+    args: mergeBuildArgs(declared, args),
   };
 }

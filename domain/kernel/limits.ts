@@ -24,6 +24,12 @@ export const launchTtlSecondsMin = 10;
 export const launchTtlSecondsMax = 7 * 24 * 3_600;
 export const launchTtlSecondsDefault = 3_600;
 
+export const buildArgsMax = 32;
+export const buildArgValueCharsMax = 2_048;
+export const buildSecretNamePattern = '^[A-Za-z_][A-Za-z0-9_.-]{0,63}$';
+export const buildSecretsMax = 64;
+export const buildSecretBytesMax = 32 * 1024;
+
 /** How much a container may use: in names here, in numbers by configuration. */
 export const resourceProfiles = ['small', 'medium', 'large'] as const;
 export type ResourceProfile = (typeof resourceProfiles)[number];

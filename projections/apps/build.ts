@@ -5,17 +5,20 @@ const table = 'apps_builds';
 
 export const builds: Projection = {
   name: table,
-  version: 1,
+  version: 2,
   tables: { [table]: ['build_id'] },
 
   createTables: schema =>
     schema.createTable(table, t => {
       t.text('build_id').primary();
       t.text('app_id').notNullable();
+      t.text('repo_url').notNullable();
       t.text('commit').notNullable();
       t.text('ref');
       t.text('dockerfile_path').notNullable();
+      t.jsonb('args').notNullable();
       t.text('cause').notNullable();
+      t.boolean('pinned').notNullable();
       t.text('status').notNullable();
       t.integer('attempt').notNullable();
       t.text('image');
@@ -23,26 +26,36 @@ export const builds: Projection = {
       t.bigInteger('bytes');
       t.jsonb('ports');
       t.jsonb('failure');
+      t.jsonb('superseded_by');
+      t.jsonb('provenance');
+      t.jsonb('pushed');
       t.jsonb('log');
       t.integer('duration_ms');
+      /** Where the request is in the log: builds are taken up in this order. */
+      t.bigInteger('asked_position').notNullable();
       t.timestamp('requested_at').notNullable();
       t.timestamp('started_at');
       t.timestamp('finished_at');
       t.index(['app_id', 'requested_at']);
       t.index(['status', 'requested_at']);
+      t.index(['status', 'asked_position']);
     }),
 
   on: {
-    BuildRequested: ({ data }) => [
+    BuildRequested: ({ data, position }) => [
       put(table, {
         build_id: data.buildId,
         app_id: data.appId,
+        repo_url: data.repoUrl,
         commit: data.commit,
         ref: data.ref,
         dockerfile_path: data.dockerfilePath,
+        args: data.args,
         cause: data.cause,
+        pinned: data.pinned,
         status: 'queued',
         attempt: 0,
+        asked_position: position.toString(),
         requested_at: data.at,
       }),
     ],
@@ -63,6 +76,8 @@ export const builds: Projection = {
           image_id: data.imageId,
           bytes: data.bytes,
           ports: data.ports,
+          provenance: data.provenance,
+          pushed: data.pushed,
           log: data.log,
           duration_ms: data.durationMs,
           finished_at: data.at,
@@ -84,6 +99,13 @@ export const builds: Projection = {
     ],
     BuildCancelled: ({ data }) => [
       patch(table, { build_id: data.buildId }, { status: 'cancelled', finished_at: data.at }),
+    ],
+    BuildSuperseded: ({ data }) => [
+      patch(
+        table,
+        { build_id: data.buildId },
+        { status: 'superseded', superseded_by: data.by, finished_at: data.at },
+      ),
     ],
   },
 };

@@ -5,9 +5,9 @@ import type { Inspection, Preview } from '../../domain/apps/ingestion.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import { After, type Freshness } from '../fresh.ts';
-import { whyNoDocker } from '../machine.ts';
 import { Count, nullable, oneOf, Text, Time } from '../shapes.ts';
 import { Build, type BuildRow, buildOf } from './build.ts';
+import { placesOf } from './build-queue.ts';
 import { tagsOf } from './tag.ts';
 
 export const App = Type.Object({
@@ -45,10 +45,10 @@ type Row = Record<string, unknown> & {
   release: { buildId: string; image: string; commit: string } | null;
 };
 
-/** These apps in this order; those that do not exist are left out. Costs four queries, however many there are. */
+/** These apps in this order; those that do not exist are left out. Costs four queries, and a few more where builds wait. */
 export async function loadApps(sql: Knex, ids: readonly string[]): Promise<App[]> {
   if (ids.length === 0) return [];
-  const [rows, newest, running, tags, noDocker] = await Promise.all([
+  const [rows, newest, running, tags] = await Promise.all([
     sql<Row>('apps_repositories').whereIn('app_id', ids) as Promise<Row[]>,
     sql('apps_builds')
       .distinctOn('app_id')
@@ -61,8 +61,8 @@ export async function loadApps(sql: Knex, ids: readonly string[]): Promise<App[]
       .select('app_id')
       .count('* as count'),
     tagsOf(sql, ids),
-    whyNoDocker(sql),
   ]);
+  const places = await placesOf(sql, newest);
   const rowOf = new Map(rows.map(row => [row.app_id, row]));
   const buildOfApp = new Map(newest.map(row => [row.app_id, row]));
   const runningOf = new Map(running.map(row => [row.app_id, Number(row.count)]));
@@ -74,7 +74,7 @@ export async function loadApps(sql: Knex, ids: readonly string[]): Promise<App[]
       {
         ...describe(row),
         tags: tags.get(id) ?? [],
-        build: build === undefined ? null : buildOf(build, noDocker),
+        build: build === undefined ? null : buildOf(build, places.get(build.build_id)),
         launch: { running: runningOf.get(id) ?? 0 },
       } as App,
     ];

@@ -56,9 +56,22 @@ suite('apphub builds', () => {
   test('a queued build says what it waits for', async () => {
     server.builds.set('old', buildRow('old', 'shop', { waitingFor: 'there is no Docker engine' }));
     const cli = startCli(['builds', 'show', 'old', '--watch'], server.env);
-    await cli.seen(/Waiting: there is no Docker engine/);
+    await cli.seen(/Waiting, 1st in the queue: there is no Docker engine/);
     server.append('BuildCancelled', 'apps.build-old');
     assert.equal((await cli.ended).code, 1);
+  });
+
+  test('superseded builds end a watch with 1, and say by what', async () => {
+    server.builds.set('old', buildRow('old', 'shop', { args: { A: '1', B: 'x y' } }));
+    const cli = startCli(['builds', 'show', 'old', '--watch'], server.env);
+    await cli.seen(/Waiting, 1st in the queue/);
+    const by = { buildId: 'new', commit: 'ab'.repeat(20) };
+    server.builds.set('old', buildRow('old', 'shop', { status: 'superseded', supersededBy: by }));
+    server.append('BuildSuperseded', 'apps.build-old', { by });
+    const { code, stdout } = await cli.ended;
+    assert.equal(code, 1);
+    assert.match(stdout, /given up for that of abababababab/);
+    assert.match(stdout, /Instead +build new of the newer commit abababababab/);
   });
 
   test('Ctrl-C ends a watch with 130 and no words', async () => {
@@ -101,6 +114,7 @@ suite('apphub builds', () => {
     server.builds.set('b1', buildRow('b1', 'shop', { status: 'succeeded', durationMs: 3_200, bytes: 999 }));
     server.builds.set('b2', buildRow('b2', 'other', { waitingFor: 'no Docker engine' }));
     const all = await run('list');
+    assert.match(all.stdout, /b2 +other +queued 1st/);
     assert.match(all.stdout, /b1 +shop +succeeded +0123456789ab +3\.2 s +999 B/);
     assert.match(all.stderr, /Queued builds wait: no Docker engine/);
     assert.doesNotMatch((await run('list', 'shop')).stdout, /b2/);

@@ -7,11 +7,21 @@ import { verbs as builds } from '../../cli/builds.ts';
 import { verbs as keys } from '../../cli/keys.ts';
 import { verbs as launches } from '../../cli/launches.ts';
 import { verbs as log } from '../../cli/log.ts';
+import { verbs as secrets } from '../../cli/secrets.ts';
 import { verbs as sessions } from '../../cli/sessions.ts';
 
 suite('docs/cli.md', async () => {
   const text = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8');
-  for (const [noun, verbs] of Object.entries({ apps, builds, launches, log, keys, sessions, audit })) {
+  for (const [noun, verbs] of Object.entries({
+    apps,
+    builds,
+    secrets,
+    launches,
+    log,
+    keys,
+    sessions,
+    audit,
+  })) {
     const section = text.split(/^## /m).find(part => part.startsWith(`\`apphub ${noun}\``)) ?? '';
     test(`tells every verb and option of ${noun}, and none that is not there`, () => {
       const wanted = Object.entries(verbs).map(([name, { words }]) =>

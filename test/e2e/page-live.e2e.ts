@@ -59,7 +59,7 @@ runE2E('the page lives through a restart and shows what happened meanwhile, with
   await page.locator('.panel-head .status', { hasText: 'Queued' }).waitFor();
   const waitsFor = page.locator('.waiting-for').first();
   await waitsFor.waitFor();
-  assert.match((await waitsFor.textContent()) ?? '', /It waits: .*Docker/i);
+  assert.match((await waitsFor.textContent()) ?? '', /1st in the queue\. .*Docker/i);
   await page
     .getByRole('complementary', { name: 'State of AppHub' })
     .getByText('Builds and launches wait')

@@ -53,6 +53,25 @@ suite('events that were stored before', () => {
       isLoop: false,
       ...failed,
     });
+  test('builds had no arguments, and no newer commit took the place of one that waits', () => {
+    const asked = { buildId: 'b', appId: 'a', repoUrl: 'u', ref: null, commit: 'c', dockerfilePath: 'D', at };
+    const ingested = { ...asked, cause: 'ingested' };
+    assert.deepEqual(upcast('BuildRequested', ingested), { ...ingested, args: {}, pinned: false });
+    for (const cause of ['manual', 'retry']) {
+      assert.deepEqual(upcast('BuildRequested', { ...asked, cause }), {
+        ...asked,
+        cause,
+        args: {},
+        pinned: true,
+      });
+    }
+  });
+
+  test('it was not kept what an image was made of, and there were no registries', () => {
+    const log = { lines: 1, bytes: 2, truncated: false };
+    const built = { image: 'i', imageId: 'sha256:1', bytes: 3, ports: [80] };
+    const succeeded = { buildId: 'b', appId: 'a', attempt: 1, durationMs: 5, log, at, ...built };
+    assert.deepEqual(upcast('BuildSucceeded', succeeded), { ...succeeded, provenance: null, pushed: null });
   });
 
   test('what has the present shape stays as it is, and so does what has no other', () => {

@@ -87,6 +87,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     sessionId: session.id,
     key: 'a',
     value: 'b',
+    name: 'a',
   };
   const targets: Record<string, string> = {
     appId: 'apps/known-app',

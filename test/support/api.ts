@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../../commands/clock.ts';
 import { registerCommands } from '../../commands/index.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { openBuildSecrets } from '../../platform/build-secrets.ts';
 import { clientAddress } from '../../platform/client-address.ts';
 import type { OidcConfig } from '../../platform/config.ts';
 import { openCredentials } from '../../platform/credentials.ts';
@@ -111,6 +112,7 @@ export async function startApi(options: ApiOptions = {}) {
     clock,
   });
   const attempts = openAttempts({ store, clock, log, actorsPerMinuteMax: 5_000 });
+  const buildSecrets = openBuildSecrets(sql, 'a secret of the tests');
   const onRefused: OnRefused = options.records === true ? attempts.note : () => undefined;
   const trustedProxies = options.trustedProxies ?? [];
   const { rateLimits, redisUrl } = options;
@@ -149,6 +151,7 @@ export async function startApi(options: ApiOptions = {}) {
     allowLocalRepositories: options.allowLocalRepositories ?? false,
     launchIdleSeconds: 1_800,
     webhookSecret,
+    buildSecrets,
     signInOperators: operators,
     tokenSignIn,
     oidc: options.oidc && {
@@ -219,6 +222,7 @@ export async function startApi(options: ApiOptions = {}) {
     store,
     logs,
     objects,
+    buildSecrets,
     fresh,
     server,
     stream,

@@ -1,6 +1,6 @@
 /** What workers would report, said to the deciders as they would say it: for tests of what is seen of it over HTTP. */
 import { execute } from '../../commands/execute.ts';
-import { type BuildFailure, type BuiltImage, build } from '../../domain/apps/build.ts';
+import { type BuildCommand, build } from '../../domain/apps/build.ts';
 import { type Inspection, ingestion } from '../../domain/apps/ingestion.ts';
 import { launch } from '../../domain/apps/launch.ts';
 import { repository } from '../../domain/apps/repository.ts';
@@ -107,7 +107,7 @@ export async function startBuild(api: Target, buildId: string): Promise<void> {
 export async function finishBuild(
   api: Target,
   buildId: string,
-  result: BuiltImage | BuildFailure = {
+  result: Extract<BuildCommand, { type: 'FinishBuild' }>['data']['result'] = {
     image: 'apphub/x:1',
     imageId: 'sha256:1',
     bytes: 5,

@@ -27,7 +27,7 @@ const rules: readonly Rule[] = [
   {
     files: /^commands\//,
     mayImport:
-      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|problem|refused|sealed)\.ts$|^node:/,
+      /^(domain|eventstore|commands)\/|^platform\/(auth|build-secrets|http|mask|oidc|operators|problem|refused|sealed)\.ts$|^node:/,
   },
   { files: /^commands\/access\//, mayImport: /^platform\/(session-cookie|token-format)\.ts$/ },
   { files: /^commands\//, mayImport: new RegExp(`^${packages(...http)}`) },
@@ -40,7 +40,8 @@ const rules: readonly Rule[] = [
   { files: /^read-api\/index\.ts$/, mayImport: /^eventstore\/store\.ts$/ },
   {
     files: /^workers\//,
-    mayImport: /^(domain|eventstore|workers)\/|^platform\/(fault|log|log-store|objects|metrics)\.ts$/,
+    mayImport:
+      /^(domain|eventstore|workers)\/|^platform\/(build-secrets|fault|log|log-store|mask|objects|metrics)\.ts$/,
   },
   {
     files: /^workers\//,

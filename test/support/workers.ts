@@ -185,6 +185,9 @@ function register(
   return say(store, repository, appId, { type: 'RegisterRepository', data });
 }
 
+/** A build as somebody asks for it: of this very commit, unless `pinned` says otherwise. */
+export type AskedBuild = Omit<BuildSpec, 'args'> & Partial<Pick<BuildSpec, 'args'>> & { pinned?: boolean };
+
 /** What people ask of an app, its builds and launches. */
 function askersOf(store: EventStore) {
   const at = () => systemClock.now();
@@ -195,9 +198,9 @@ function askersOf(store: EventStore) {
       say(store, ingestion, appId, { type: 'CancelIngestion', data: { appId, at: at() } }),
     archive: (appId: string) =>
       say(store, repository, appId, { type: 'ArchiveRepository', data: { appId, at: at() } }),
-    async requestBuild(spec: BuildSpec): Promise<string> {
+    async requestBuild(spec: AskedBuild): Promise<string> {
       const buildId = randomUUID();
-      const data = { buildId, cause: 'manual', at: at(), ...spec } as const;
+      const data = { buildId, cause: 'manual', pinned: true, at: at(), args: {}, ...spec } as const;
       await say(store, build, buildId, { type: 'RequestBuild', data });
       return buildId;
     },

@@ -381,6 +381,7 @@ suite('a process killed at any moment', () => {
       const deps = {
         store: mortal,
         clock: systemClock,
+        sql: tables.sql,
         docker: noDocker,
         // None of these effects touches them.
         objects: undefined as never,

@@ -1,7 +1,7 @@
 /** The builds of an app: how each stands, what it printed, where it failed. */
 import { toast } from '../lib/announce.js';
 import { write } from '../lib/api.js';
-import { bytesOf, durationOf, shortCommit } from '../lib/format.js';
+import { bytesOf, durationOf, ordinalOf, shortCommit } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { useMay } from '../lib/identity.js';
 import { appUrl, go } from '../lib/router.js';
@@ -45,11 +45,13 @@ export function BuildSection({ app, itemId }) {
                 <span class="dim"><${Ago} at=${build.requestedAt} /></span>
                 <span class="dim end">
                   ${
-                    build.durationMs !== null
-                      ? durationOf(build.durationMs)
-                      : build.status === 'running' &&
-                        build.startedAt &&
-                        html`
+                    build.queuePosition !== null
+                      ? ordinalOf(build.queuePosition)
+                      : build.durationMs !== null
+                        ? durationOf(build.durationMs)
+                        : build.status === 'running' &&
+                          build.startedAt &&
+                          html`
                   <${Elapsed} since=${build.startedAt} />`
                   }</span>
               </a>
@@ -93,7 +95,7 @@ function NoBuild() {
 
 /** One build with its log, live. @param {{ build: Build, isBrief?: boolean }} props */
 export function BuildPanel({ build, isBrief = false }) {
-  const { status, failure, waitingFor } = build;
+  const { status, failure, supersededBy } = build;
   return html`
     <section class="panel" aria-label=${`Build of ${shortCommit(build.commit)}`}>
       <header class="panel-head">
@@ -108,7 +110,13 @@ export function BuildPanel({ build, isBrief = false }) {
           <${BuildActions} build=${build} />
         </div>
       </header>
-      ${waitingFor && html`<p class="panel-body waiting-for"><${Icon} name="warn" />It waits: ${waitingFor}</p>`}
+      <${Waiting} build=${build} />
+      ${
+        supersededBy &&
+        html`<p class="panel-body">A newer commit came while it waited:
+        <a class="mono" href=${appUrl(build.appId, `builds/${supersededBy.buildId}`)}>${shortCommit(supersededBy.commit)}</a>
+        is built instead.</p>`
+      }
       ${failure && html`<${Failure} failure=${failure} />`}
       ${
         build.image &&
@@ -119,10 +127,22 @@ export function BuildPanel({ build, isBrief = false }) {
       ${
         status === 'queued'
           ? html`<p class="panel-body dim">Its log begins when a worker takes it up.</p>`
-          : html`<${LogView} path=${`/builds/${build.id}/logs`} label="Log of the build"
+          : status === 'superseded'
+            ? null
+            : html`<${LogView} path=${`/builds/${build.id}/logs`} label="Log of the build"
             name=${`build-${build.id}`} failedStep=${failure?.step ?? null} />`
       }
     </section>
+  `;
+}
+
+/** Its place among those that wait, and why it is not begun. @param {{ build: Build }} props */
+function Waiting({ build: { queuePosition, waitingFor } }) {
+  if (queuePosition === null) return null;
+  return html`
+    <p class="panel-body waiting-for">
+      <${Icon} name="clock" /><span><strong>${ordinalOf(queuePosition)} in the queue.</strong> ${waitingFor}</span>
+    </p>
   `;
 }
 

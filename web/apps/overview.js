@@ -1,5 +1,5 @@
 /** The app at a glance: the thing itself where it runs, else what comes next, beside the way from its source to here. */
-import { shortCommit } from '../lib/format.js';
+import { ordinalOf, shortCommit } from '../lib/format.js';
 import { html, useState } from '../lib/html.js';
 import { appUrl } from '../lib/router.js';
 import { Icon } from '../parts/icon.js';
@@ -98,7 +98,11 @@ function Way({ app, running }) {
             ? html`<p class="dim">Built when the source has been read.</p>`
             : html`<p><span class="mono">${build.image ?? shortCommit(build.commit)}</span></p>`
         }
-        ${build?.waitingFor && html`<p class="waiting-for"><${Icon} name="warn" />${build.waitingFor}</p>`}
+        ${
+          build?.queuePosition != null &&
+          html`<p class="waiting-for"><${Icon} name="clock" />${ordinalOf(build.queuePosition)} in the queue.
+          ${build.waitingFor}</p>`
+        }
         <p class="way-foot"><a href=${appUrl(app.id, 'builds')}>${build === null ? 'Builds' : 'Builds and logs'}
           </a></p>
       </li>

@@ -52,6 +52,13 @@ export function bytesOf(bytes) {
 export const countOf = (count, noun, plural = `${noun}s`) =>
   `${count.toLocaleString()} ${count === 1 ? noun : plural}`;
 
+/** `1st`, `2nd`, `3rd`, `4th`. @param {number} place */
+export function ordinalOf(place) {
+  /** @type {Readonly<Record<string, string>>} */
+  const suffix = { one: 'st', two: 'nd', few: 'rd' };
+  return `${place}${suffix[new Intl.PluralRules('en', { type: 'ordinal' }).select(place)] ?? 'th'}`;
+}
+
 /** `BuildStarted` as people write it; what is of several words, like a route, stays as it is. @param {string} type */
 export const eventWords = type => {
   if (type.includes(' ')) return type;

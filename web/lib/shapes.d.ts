@@ -81,19 +81,25 @@ export type Build = {
   commit: string;
   ref: string | null;
   dockerfilePath: string;
+  args: Record<string, string>;
   cause: string;
-  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'superseded';
   attempt: number;
   image: string | null;
   imageId: string | null;
   bytes: number | null;
   ports: number[] | null;
   failure: { reason: string; step: number | null; instruction: string | null } | null;
+  supersededBy: { buildId: string; commit: string } | null;
+  pushed: { repository: string; digest: string } | null;
+  builder: 'classic' | 'buildkit' | null;
   log: { lines: number; bytes: number; truncated: boolean } | null;
   requestedAt: string;
   startedAt: string | null;
   finishedAt: string | null;
   durationMs: number | null;
+  /** 1 is begun next. */
+  queuePosition: number | null;
   waitingFor: string | null;
 };
 

@@ -12,6 +12,7 @@ const words = {
   'failed-attempt': { word: 'Attempt failed', tone: 'bad' },
   archived: { word: 'Archived', tone: 'calm' },
   cancelled: { word: 'Cancelled', tone: 'calm' },
+  superseded: { word: 'Superseded', tone: 'calm' },
   succeeded: { word: 'Built', tone: 'good' },
   running: { word: 'Running', tone: 'good' },
   building: { word: 'Building', tone: 'busy' },

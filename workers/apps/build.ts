@@ -1,50 +1,40 @@
-/** Building images: a fresh clone at the commit, the engine's build, and the lines it says kept beside the log. */
-import path from 'node:path';
+/** Builds: asked for by each ingestion, begun in the order they were asked for, reported, and what they make released. */
+import type { Knex } from 'knex';
 import { deriveId } from '../../commands/derive-id.ts';
 import { execute, stateOf } from '../../commands/execute.ts';
-import {
-  type BuildSpec,
-  type BuiltImage,
-  build,
-  type BuildFailure as Failure,
-} from '../../domain/apps/build.ts';
+import { type BuildFailure, type BuiltImage, build } from '../../domain/apps/build.ts';
+import { buildInput } from '../../domain/apps/build-input.ts';
 import { ingestion } from '../../domain/apps/ingestion.ts';
 import { repository } from '../../domain/apps/repository.ts';
 import type { EventOf, Recorded } from '../../domain/events.ts';
-import { messageCharsMax } from '../../domain/kernel/limits.ts';
-import type { LogStore, LogWriter } from '../../platform/log-store.ts';
-import { BuildFailure, type Docker, labelOf } from '../adapters/docker-types.ts';
-import { cloneRepository, GitFailure } from '../adapters/git.ts';
+import type { LogStore } from '../../platform/log-store.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
+import { pause } from '../inline-queue.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
-import { withWorkFolder } from '../work-folder.ts';
-import { findContextFolder } from './inspect/build-context.ts';
+import { whyFullDisk } from '../tables.ts';
+import { type AttemptDeps, buildOrExplain, messageOf } from './build-attempt.ts';
 
-const limits = {
-  cpus: 2,
-  memoryBytes: 2 * 1024 ** 3,
-  timeMsMax: 30 * 60_000,
-  contextBytesMax: 512 * 1024 ** 2,
-};
-/** How often a build may be begun: an engine that dies each time is perhaps killed by it. */
-const startsMax = 5;
+const lookEveryMs = 500;
+const rowsMax = 1_000;
 
 export const buildReaction: Reaction = {
   on: {
     IngestionSucceeded: event => [
       run('build-request', event.id, { appId: event.data.appId, eventId: event.id }),
     ],
-    BuildRequested: ({ data }) => [run('build', data.buildId, { buildId: data.buildId })],
+    BuildRequested: ({ data: { buildId, appId, pinned } }) => [
+      ...(pinned ? [] : [run('supersede', buildId, { appId })]),
+      run('build', buildId, { buildId }),
+    ],
     BuildCancelled: ({ data }) => [cancel('build', data.buildId)],
+    BuildSuperseded: ({ data }) => [cancel('build', data.buildId)],
     BuildSucceeded: ({ data }) => [run('release', data.buildId, { buildId: data.buildId })],
   },
 };
 
-export type BuildDeps = Send & {
-  readonly docker: Docker;
+export type BuildDeps = AttemptDeps & {
+  readonly sql: Knex;
   readonly logs: LogStore;
-  readonly workDir: string;
-  readonly allowLocalRepositories: boolean;
   readonly buildsAtOnce: number;
 };
 
@@ -63,10 +53,12 @@ export function requestBuild(deps: BuildDeps): Effect {
       if (event === undefined || described?.state.status !== 'registered') return;
       const { repoUrl, ref } = described.state.description;
       const { commit, inspection } = event.data;
-      const spec = { appId, repoUrl, ref, commit, dockerfilePath: inspection.dockerfilePath };
+      const { dockerfilePath } = inspection;
+      const args = (await stateOf(deps.store, buildInput, appId))?.state.args ?? {};
+      const spec = { appId, repoUrl, ref, commit, dockerfilePath, args };
       const metadata = causedBy(event, deps.clock);
       const buildId = deriveId('build', event.id);
-      const request = { buildId, cause: 'ingested', at: metadata.time, ...spec } as const;
+      const request = { buildId, cause: 'ingested', pinned: false, at: metadata.time, ...spec } as const;
       await execute(deps.store, build, buildId, { type: 'RequestBuild', data: request }, metadata);
     },
   };
@@ -95,6 +87,42 @@ export function releaseBuild(deps: BuildDeps): Effect {
   };
 }
 
+/** Builds of the app that wait though a newer commit is to be built, are given up. */
+export function supersedeBuilds(deps: SupersedeDeps): Effect {
+  return {
+    name: 'supersede',
+    atOnce: 'inOrder',
+    run: data => supersede(deps, { 'old.app_id': textOf(data, 'appId') }),
+  };
+}
+
+export type SupersedeDeps = Send & { readonly sql: Knex };
+
+/**
+ * Gives up what waits, is not pinned, and has a newer one of another commit behind it. The tables may lag: whoever is missed
+ * here is found when it is about to begin, or by a sweep. A build that runs goes on.
+ */
+export async function supersede(deps: SupersedeDeps, which: Readonly<Record<string, string>>): Promise<void> {
+  const rows = await deps
+    .sql('apps_builds as old')
+    .join('apps_builds as new', 'new.app_id', 'old.app_id')
+    .where({ 'old.status': 'queued', 'old.pinned': false, 'new.pinned': false, ...which })
+    .whereIn('new.status', ['queued', 'running', 'succeeded'])
+    .whereRaw('new.asked_position > old.asked_position and new.commit <> old.commit')
+    .distinctOn('old.asked_position')
+    .orderBy(['old.asked_position', { column: 'new.asked_position', order: 'desc' }])
+    .limit(rowsMax)
+    .select('old.build_id', 'new.build_id as new_id', 'new.commit');
+  for (const { build_id: buildId, new_id: newId, commit } of rows) {
+    const newer = await stateOf(deps.store, build, newId);
+    const event = newer?.events[0];
+    if (event === undefined) continue;
+    const metadata = causedBy(event, deps.clock);
+    const data = { buildId, by: { buildId: newId, commit }, at: metadata.time };
+    await execute(deps.store, build, buildId, { type: 'SupersedeBuild', data }, metadata);
+  }
+}
+
 export function runBuild(deps: BuildDeps): Effect {
   return {
     name: 'build',
@@ -103,8 +131,8 @@ export function runBuild(deps: BuildDeps): Effect {
       const buildId = textOf(data, 'buildId');
       const found = await stateOf(deps.store, build, buildId);
       if (found === null || found.state.spec === null || found.state.status === 'finished') return;
-      // No engine: the build stays queued, and the sweep asks again once there is one.
-      if (!(await deps.docker.ping()).ok) return;
+      if (found.state.status === 'queued') await supersede(deps, { 'old.build_id': buildId });
+      if (!(await untilItMayBegin(deps, signal))) return;
       const requested = found.events[0];
       if (requested === undefined) return;
       const send = (command: Parameters<typeof build.decide>[0]) =>
@@ -118,7 +146,7 @@ export function runBuild(deps: BuildDeps): Effect {
       const begun = performance.now();
       const writer = await deps.logs.writer(buildId);
       if (number > 1) await writer.write(`--- attempt ${number} ---`);
-      let result: BuiltImage | Failure;
+      let result: BuiltImage | BuildFailure;
       try {
         result = await buildOrExplain(deps, buildId, found.state.spec, number, writer, signal);
       } catch (error) {
@@ -137,83 +165,19 @@ export function runBuild(deps: BuildDeps): Effect {
   };
 }
 
+/**
+ * Waits, in its place before the others, while there is no engine or no room for what it makes. False: the process is going
+ * down, or nobody wants it any more.
+ */
+async function untilItMayBegin(deps: BuildDeps, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    if ((await deps.docker.ping()).ok && (await whyFullDisk(deps.sql)) === null) return true;
+    await pause(lookEveryMs, signal);
+  }
+  return false;
+}
+
 function interruption(error: unknown, signal: AbortSignal): string {
   if (signal.aborted) return 'AppHub is going down; the next start tries again';
   return `${messageOf(error)}; it is tried again`;
-}
-
-function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, messageCharsMax);
-}
-
-/** The image, or why there is none. Throws what is worth another attempt, and when it was aborted. */
-async function buildOrExplain(
-  deps: BuildDeps,
-  buildId: string,
-  spec: BuildSpec,
-  number: number,
-  writer: LogWriter,
-  signal: AbortSignal,
-): Promise<BuiltImage | Failure> {
-  const nowhere = { step: null, instruction: null };
-  try {
-    const made = await findMade(deps, buildId, spec);
-    if (made !== undefined) return made;
-    if (number > startsMax) return { reason: 'The build was interrupted too often.', ...nowhere };
-    return await withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
-      buildImage(deps, buildId, spec, directory, writer, signal),
-    );
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const isKnown = error instanceof BuildFailure || error instanceof GitFailure;
-    const isFinal = isKnown ? !error.retryable : false;
-    if (!isFinal && number < startsMax) throw error;
-    return error instanceof BuildFailure
-      ? { reason: error.reason.slice(0, messageCharsMax), step: error.step, instruction: error.instruction }
-      : { reason: messageOf(error), ...nowhere };
-  }
-}
-
-const imageOf = ({ appId, commit }: BuildSpec) => `apphub/${appId}:${commit.slice(0, 12)}`;
-
-/** What an attempt before this one has made, when it ended between the engine and the log. */
-async function findMade(deps: BuildDeps, buildId: string, spec: BuildSpec): Promise<BuiltImage | undefined> {
-  const image = imageOf(spec);
-  const made = await deps.docker.findImage({ [labelOf.build]: buildId }, image);
-  return made && { image, imageId: made.imageId, bytes: made.bytes, ports: made.ports };
-}
-
-async function buildImage(
-  deps: BuildDeps,
-  buildId: string,
-  spec: BuildSpec,
-  directory: string,
-  writer: LogWriter,
-  signal: AbortSignal,
-): Promise<BuiltImage> {
-  const { appId, repoUrl, ref, commit, dockerfilePath } = spec;
-  const image = imageOf(spec);
-  const labels = { [labelOf.app]: appId, [labelOf.build]: buildId, [labelOf.commit]: commit };
-  await writer.write(`Cloning ${repoUrl} at ${commit}`);
-  await cloneRepository({
-    url: repoUrl,
-    ...(ref === null ? {} : { ref }),
-    commit,
-    into: directory,
-    allowLocal: deps.allowLocalRepositories,
-    signal,
-  });
-  const context = await findContextFolder(directory, dockerfilePath);
-  const within = context === '' ? '' : `, with the folder ${context} as its context`;
-  await writer.write(`Building ${image} from ${dockerfilePath}${within}`);
-  const { imageId, bytes, ports } = await deps.docker.buildImage({
-    directory: path.join(directory, context),
-    dockerfilePath: path.posix.relative(context, path.posix.normalize(dockerfilePath)),
-    tag: image,
-    labels,
-    limits,
-    signal,
-    onLine: line => writer.write(line),
-  });
-  return { image, imageId, bytes, ports };
 }

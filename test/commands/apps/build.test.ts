@@ -26,13 +26,14 @@ suite('builds', async () => {
     assert.equal(asked.headers.get('location'), `/builds/${id}`);
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     api.wrote(BigInt(position));
-    const { requestedAt, waitingFor, ...build } = (await api.read(`/builds/${id}`)).data;
+    const { requestedAt, waitingFor, queuePosition, ...build } = (await api.read(`/builds/${id}`)).data;
     assert.deepEqual(build, {
       id,
       appId: 'commits',
       commit,
       ref: 'main',
       dockerfilePath: 'web/Dockerfile',
+      args: {},
       cause: 'manual',
       status: 'queued',
       attempt: 0,
@@ -41,6 +42,9 @@ suite('builds', async () => {
       bytes: null,
       ports: null,
       failure: null,
+      supersededBy: null,
+      pushed: null,
+      builder: null,
       log: null,
       startedAt: null,
       finishedAt: null,
@@ -48,6 +52,7 @@ suite('builds', async () => {
     });
     assert.ok(!Number.isNaN(Date.parse(requestedAt)));
     assert.match(waitingFor, /workers have not reported/);
+    assert.equal(queuePosition, 1);
     const second = await api.write('POST', '/apps/commits/builds', { commit: other });
     assert.equal((await api.read(`/builds/${second.id}`)).data.commit, other);
     assert.equal((await api.read('/apps/commits')).data.build.id, second.id);
@@ -63,7 +68,13 @@ suite('builds', async () => {
     await api.sql('worker_status').update({ at: api.sql.raw(`now() - interval '1 hour'`) });
     assert.match(await waitingFor(), /not reported for a while/);
     await reportStatus(api.sql, 'docker', true, null);
-    assert.equal(await waitingFor(), null);
+    await reportStatus(api.sql, 'disk', false, 'The disk is full.');
+    assert.equal(await waitingFor(), 'The disk is full.');
+    await api
+      .sql('worker_status')
+      .where({ name: 'disk' })
+      .update({ at: api.sql.raw(`now() - interval '1 hour'`) });
+    assert.match(await waitingFor(), /before it in the queue/);
     await api.sql('worker_status').delete();
   });
 

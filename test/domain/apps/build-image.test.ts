@@ -18,12 +18,18 @@ const asked = {
   ref: null,
   commit: 'c1',
   dockerfilePath: 'Dockerfile',
+  args: { NODE_ENV: 'production' },
+  pinned: true,
 } as const;
 const ended = { attempt: 1, durationMs: 9, log: { lines: 3, bytes: 40, truncated: false }, at };
 const built = { image: 'apphub/todo:c1', imageId: 'sha256:1', bytes: 1_000, ports: [80] };
 const requested: BuildEvent = { type: 'BuildRequested', data: asked };
 const started: BuildEvent = { type: 'BuildStarted', data: { buildId, appId, attempt: 1, at } };
-const succeeded: BuildEvent = { type: 'BuildSucceeded', data: { buildId, appId, ...ended, ...built } };
+const papers = { provenance: null, pushed: null };
+const succeeded: BuildEvent = {
+  type: 'BuildSucceeded',
+  data: { buildId, appId, ...ended, ...papers, ...built },
+};
 const cancelled: BuildEvent = { type: 'BuildCancelled', data: { buildId, appId, at } };
 const there = [requested, started, succeeded];
 

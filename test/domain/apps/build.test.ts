@@ -17,6 +17,8 @@ const asked = {
   ref: null,
   commit: 'c1',
   dockerfilePath: 'Dockerfile',
+  args: { NODE_ENV: 'production' },
+  pinned: true,
 } as const;
 const log = { lines: 3, bytes: 40, truncated: false };
 const image = { image: 'apphub/todo:c1', imageId: 'sha256:1', bytes: 1_000, ports: [80] };
@@ -37,13 +39,16 @@ const started = (attempt: number): BuildEvent => ({
 const ended = (attempt: number) => ({ buildId, appId, attempt, durationMs: 9, log, at });
 const succeeded = (attempt: number): BuildEvent => ({
   type: 'BuildSucceeded',
-  data: { ...ended(attempt), ...image },
+  data: { ...ended(attempt), provenance: null, pushed: null, ...image },
 });
 const failed = (attempt: number): BuildEvent => ({
   type: 'BuildFailed',
   data: { ...ended(attempt), ...failure },
 });
 const cancelled: BuildEvent = { type: 'BuildCancelled', data: { buildId, appId, at } };
+const by = { buildId: 'b2', commit: 'c2' };
+const supersede: BuildCommand = { type: 'SupersedeBuild', data: { buildId, by, at } };
+const superseded: BuildEvent = { type: 'BuildSuperseded', data: { buildId, appId, by, at } };
 const ends = [succeeded(1), failed(1), cancelled];
 
 suite('a build', () => {
@@ -105,6 +110,34 @@ suite('a build', () => {
       .gives([cancelled]);
   });
 
+  test('makes room for a newer one while it waits; once it has begun it goes on', () => {
+    given(build, []).when(supersede).gives('not-found');
+    given(build, [requested]).when(supersede).gives([superseded]);
+    for (const history of [[started(1)], [started(1), succeeded(1)], [cancelled], [superseded]]) {
+      given(build, [requested, ...history])
+        .when(supersede)
+        .gives([]);
+    }
+    given(build, [requested, superseded]).when(start).gives('build/already-finished');
+  });
+
+  test('keeps what it was made of with its image', () => {
+    const papers = {
+      provenance: {
+        dockerfile: { path: 'Dockerfile', sha256: 'd1' },
+        context: '',
+        bases: [{ ref: 'node:24', imageId: null, digest: null }],
+        builder: { kind: 'buildkit', engine: '28.0.1', platform: 'linux/amd64' },
+        secrets: [{ name: 'npmrc', version: 1 }],
+      },
+      pushed: { repository: 'registry.example/todo', digest: 'sha256:9' },
+    } as const;
+    const data = { buildId, attempt: 1, durationMs: 9, log, at, result: { ...image, ...papers } };
+    given(build, [requested, started(1)])
+      .when({ type: 'FinishBuild', data } as never)
+      .gives([{ type: 'BuildSucceeded', data: { ...ended(1), ...image, ...papers } } as never]);
+  });
+
   test('nothing follows its end', () => {
     for (const end of ends) {
       for (const command of [start, finish(1, image), finish(2, failure), cancel]) {
@@ -118,7 +151,7 @@ suite('a build', () => {
 
   test('keeps the image and what it was made of for whoever launches it', () => {
     const state = [requested, started(1), succeeded(1)].reduce(build.evolve, build.initialState);
-    const { buildId: _buildId, cause: _cause, at: requestedAt, ...spec } = asked;
+    const { buildId: _buildId, cause: _cause, pinned: _pinned, at: requestedAt, ...spec } = asked;
     assert.deepEqual(state, {
       status: 'finished',
       attempt: 1,
@@ -140,8 +173,9 @@ suite('a build', () => {
         { weight: 2, arbitrary: fc.constant(start) },
         fc.tuple(attempt, fc.constantFrom(image, failure)).map(args => finish(...args)),
         fc.constant(cancel),
+        fc.constant(supersede),
       ),
     );
-    assert.equal(reached.size, 5, [...reached].join());
+    assert.equal(reached.size, 6, [...reached].join());
   });
 });

@@ -6,7 +6,6 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
-import type { BuildSpec } from '../../../domain/apps/build.ts';
 import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
 import { type Docker, labelOf } from '../../../workers/adapters/docker-types.ts';
@@ -15,7 +14,14 @@ import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { startBuild } from '../../support/play.ts';
 import { commitTo, makeRepo } from '../../support/sample-repos.ts';
-import { eventually, found, history, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
+import {
+  type AskedBuild,
+  eventually,
+  found,
+  history,
+  openWorkerBench,
+  type WorkerBench,
+} from '../../support/workers.ts';
 
 const { api, docker, instance, cleanUp } = openTestDocker();
 const from = `FROM ${busyboxImage}\n`;
@@ -39,7 +45,7 @@ async function open(t: TestContext, engine: Docker = docker): Promise<WorkerBenc
 }
 
 /** A repository with this Dockerfile, and what is to be built of it. */
-function specOf(appId: string, dockerfile: string): BuildSpec {
+function specOf(appId: string, dockerfile: string): AskedBuild {
   const commit = commitTo(makeRepo(root, appId), { Dockerfile: dockerfile }, 'First');
   return { appId, repoUrl: `${git.url}/${appId}.git`, ref: null, commit, dockerfilePath: 'Dockerfile' };
 }
