@@ -49,7 +49,8 @@ const set = defineVerb({
     'pass show shop/token | apphub secrets set shop token',
   ],
   about:
-    'A Dockerfile mounts it: RUN --mount=type=secret,id=<name> …. It is in no layer, log or event, and is given to builds of the source that the app has now. One line end at its end is left off.',
+    'A Dockerfile mounts it: RUN --mount=type=secret,id=<name>. It is in no layer, log or event, and is given to builds of ' +
+    'the source that the app has now. One line end at its end is left off.',
   run: async ({ words: [app = '', name = ''], options, client, out }) => {
     if (options.file === undefined && process.stdin.isTTY) {
       throw new UsageError('Nothing comes on standard input; pipe the value in, or name a --file');

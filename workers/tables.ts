@@ -1,7 +1,10 @@
 /** The few tables workers keep for themselves: how far they have read, what they know of the machine, when they last looked. */
 import type { Knex } from 'knex';
+import { pause } from './inline-queue.ts';
 
 const believedSecondsMax = 30;
+const lookEveryMs = 50;
+const waitMsMax = 30_000;
 
 export async function createWorkerTables(sql: Knex): Promise<void> {
   await sql.transaction(async tx => {
@@ -16,6 +19,15 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
       create table if not exists preview_activity (
         launch_id text primary key, last_visit_at timestamptz not null, visits bigint not null default 0)`);
   });
+}
+
+/** Resolves when every table has what was written up to here, or after a while: whoever misses something is found by a sweep. */
+export async function tablesHave(sql: Knex, position: bigint, signal: AbortSignal): Promise<void> {
+  for (let waitedMs = 0; waitedMs < waitMsMax && !signal.aborted; waitedMs += lookEveryMs) {
+    const reached = await sql('projection_checkpoints').min('position as position').first();
+    if (reached?.position != null && BigInt(reached.position) >= position) return;
+    await pause(lookEveryMs, signal);
+  }
 }
 
 /** Null when there is room for another image, or nobody has looked for long; else a sentence for people. */

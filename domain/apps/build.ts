@@ -32,7 +32,7 @@ export type BuildSpec = {
 };
 
 /** An image a Dockerfile starts from, as its engine had it. `digest` is that of the registry it came from. */
-export type BaseImage = { ref: string; imageId: string | null; digest: string | null };
+type BaseImage = { ref: string; imageId: string | null; digest: string | null };
 
 /** What an image was made of and by, beside what was asked for. */
 export type BuildProvenance = {

@@ -53,6 +53,8 @@ suite('events that were stored before', () => {
       isLoop: false,
       ...failed,
     });
+  });
+
   test('builds had no arguments, and no newer commit took the place of one that waits', () => {
     const asked = { buildId: 'b', appId: 'a', repoUrl: 'u', ref: null, commit: 'c', dockerfilePath: 'D', at };
     const ingested = { ...asked, cause: 'ingested' };

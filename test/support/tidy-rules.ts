@@ -27,8 +27,9 @@ const rules: readonly Rule[] = [
   {
     files: /^commands\//,
     mayImport:
-      /^(domain|eventstore|commands)\/|^platform\/(auth|build-secrets|http|mask|oidc|operators|problem|refused|sealed)\.ts$|^node:/,
+      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|problem|refused|sealed)\.ts$|^node:/,
   },
+  { files: /^commands\/apps\//, mayImport: /^platform\/(build-secrets|mask)\.ts$/ },
   { files: /^commands\/access\//, mayImport: /^platform\/(session-cookie|token-format)\.ts$/ },
   { files: /^commands\//, mayImport: new RegExp(`^${packages(...http)}`) },
   { files: /^commands\/clock\.ts$/, mayImport: /^uuidv7$/ },

@@ -372,7 +372,7 @@ suite('a process killed at any moment', () => {
           }
         },
       };
-      const idle = ['ingest', 'build'].map(name => collecting(name, 10).effect);
+      const idle = ['ingest', 'build', 'supersede'].map(name => collecting(name, 10).effect);
       const inner = inlineQueue(idle, quiet);
       const queue: JobQueue = {
         ...inner,
@@ -418,7 +418,7 @@ suite('a process killed at any moment', () => {
     assert.equal(count('built RepositoryReleased'), 1);
     assert.equal(count('archived IngestionQueued'), 0);
     // Ids of builds are of this log alone.
-    const kinds = () => [...jobs].map(id => id.replace(/build\..*/, 'build')).sort();
+    const kinds = () => [...jobs].map(id => id.replace(/(build|supersede)\..*/, '$1')).sort();
     const expectedJobs = kinds();
     assert.ok(expectedJobs.length >= 8, expectedJobs.join());
 

@@ -122,7 +122,11 @@ test('a sweep takes the thousand that wait longest, and finds the rest when they
     const row = (number: number) => ({
       build_id: `build-${number}`,
       app_id: 'app',
+      repo_url: 'https://git.example/app.git',
       commit,
+      args: {},
+      pinned: true,
+      asked_position: number,
       dockerfile_path: 'Dockerfile',
       cause: 'manual',
       status: 'queued',

@@ -6,12 +6,10 @@ import { ingestion } from '../../domain/apps/ingestion.ts';
 import { launch } from '../../domain/apps/launch.ts';
 import { repository } from '../../domain/apps/repository.ts';
 import { attempt, causedBy, type Effect, type Send, textOf } from '../effect.ts';
-import { pause } from '../inline-queue.ts';
 import { type Reaction, run } from '../reaction.ts';
+import { tablesHave } from '../tables.ts';
 
 const rowsMax = 500;
-const lookEveryMs = 50;
-const waitMsMax = 30_000;
 
 export const archiveReaction: Reaction = {
   on: {
@@ -30,11 +28,7 @@ export function endArchived(deps: ArchiveDeps): Effect {
     atOnce: 2,
     async run(data, signal) {
       const position = BigInt(textOf(data, 'position'));
-      for (let waitedMs = 0; waitedMs < waitMsMax && !signal.aborted; waitedMs += lookEveryMs) {
-        const reached = await deps.sql('projection_checkpoints').min('position as position').first();
-        if (reached?.position != null && BigInt(reached.position) >= position) break;
-        await pause(lookEveryMs, signal);
-      }
+      await tablesHave(deps.sql, position, signal);
       await endWorkOf(deps, textOf(data, 'appId'));
     },
   };

@@ -11,7 +11,7 @@ import type { LogStore } from '../../platform/log-store.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
-import { whyFullDisk } from '../tables.ts';
+import { tablesHave, whyFullDisk } from '../tables.ts';
 import { type AttemptDeps, buildOrExplain, messageOf } from './build-attempt.ts';
 
 const lookEveryMs = 500;
@@ -22,8 +22,8 @@ export const buildReaction: Reaction = {
     IngestionSucceeded: event => [
       run('build-request', event.id, { appId: event.data.appId, eventId: event.id }),
     ],
-    BuildRequested: ({ data: { buildId, appId, pinned } }) => [
-      ...(pinned ? [] : [run('supersede', buildId, { appId })]),
+    BuildRequested: ({ data: { buildId, appId, pinned }, position }) => [
+      ...(pinned ? [] : [run('supersede', buildId, { appId, position: position.toString() })]),
       run('build', buildId, { buildId }),
     ],
     BuildCancelled: ({ data }) => [cancel('build', data.buildId)],
@@ -91,8 +91,11 @@ export function releaseBuild(deps: BuildDeps): Effect {
 export function supersedeBuilds(deps: SupersedeDeps): Effect {
   return {
     name: 'supersede',
-    atOnce: 'inOrder',
-    run: data => supersede(deps, { 'old.app_id': textOf(data, 'appId') }),
+    atOnce: 2,
+    async run(data, signal) {
+      await tablesHave(deps.sql, BigInt(textOf(data, 'position')), signal);
+      await supersede(deps, { 'old.app_id': textOf(data, 'appId') });
+    },
   };
 }
 

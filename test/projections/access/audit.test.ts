@@ -10,6 +10,7 @@ const types = Object.keys(sampleEvents) as EventType[];
 
 /** What each type of event concerns. */
 function targetOf(type: EventType): string {
+  if (/^Build(Args|Secret)/.test(type)) return 'apps/todo';
   if (type.startsWith('Build')) return 'builds/b1';
   if (type.startsWith('Launch')) return 'launches/l1';
   if (type.startsWith('ApiKey')) return 'api-keys/k1';
