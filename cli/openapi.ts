@@ -10,6 +10,7 @@ import { registerMetrics } from '../platform/metrics.ts';
 import { openFolderObjects } from '../platform/objects.ts';
 import { knownOperators } from '../platform/operators.ts';
 import { openPostgres } from '../platform/postgres.ts';
+import { readSandbox } from '../platform/sandbox-config.ts';
 import { registerReads } from '../read-api/index.ts';
 
 const nobody = { identify: async () => undefined };
@@ -50,6 +51,7 @@ export async function describeApi(version: string): Promise<object> {
     pingRedis: undefined,
     previewOrigins: '',
     signIn: { oidc: null, token: true },
+    launch: { profiles: readSandbox({}).profiles, idleSeconds: null },
   });
   await app.ready();
   const description = app.swagger();

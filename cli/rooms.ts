@@ -315,6 +315,7 @@ async function openApi(
         oidc: access.oidc === undefined ? null : { name: access.oidc.provider.name },
         token: access.tokenSignIn,
       },
+      launch: { profiles: options.sandbox.profiles, idleSeconds: options.launches.idleSeconds },
       previewOrigins: `http://*.${previewDomain}:${previewPort}`,
       describe: () => description,
     });

@@ -17,6 +17,7 @@ import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchReads } from './apps/launch.ts';
 import { type LaunchLogDeps, launchLogReads } from './apps/launch-log.ts';
+import { type LaunchOptions, launchOptionReads } from './apps/launch-options.ts';
 import { pictureReads } from './apps/picture.ts';
 import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
@@ -37,6 +38,7 @@ export type ReadDeps = {
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
   readonly previewOrigins: string;
   readonly signIn: SignInOptions;
+  readonly launch: LaunchOptions;
   /** What time it is, RFC 3339; a test gives its own. */
   readonly now?: () => string;
   /** The OpenAPI document of everything that is served; by default of the routes of this server. */
@@ -59,6 +61,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(buildLogReads(deps));
   await app.register(buildInputReads(deps));
   await app.register(launchReads(deps));
+  await app.register(launchOptionReads(deps));
   await app.register(deploymentReads(deps));
   await app.register(launchLogReads(deps));
   await app.register(pictureReads(deps));

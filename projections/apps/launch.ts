@@ -7,7 +7,7 @@ const deployments = 'apps_deployments';
 
 export const launches: Projection = {
   name: table,
-  version: 2,
+  version: 3,
   tables: { [table]: ['launch_id'], [deployments]: ['launch_id', 'deployment'] },
 
   createTables: schema =>
@@ -59,8 +59,9 @@ export const launches: Projection = {
         t.integer('host_port');
         t.integer('started_in_ms');
         t.jsonb('failure');
-        /** Why it was stopped or put to sleep, where there is more to say. */
+        /** Why it was stopped or put to sleep, where there is more to say; the kind of sleep is idle, asked or evicted. */
         t.text('because');
+        t.text('sleep_reason');
         t.timestamp('requested_at').notNullable();
         t.timestamp('running_at');
         t.timestamp('slept_at');
@@ -112,7 +113,14 @@ export const launches: Projection = {
     LaunchRunning: ({ data }) => {
       const at = { started_in_ms: data.startedInMs, running_at: data.at };
       return [
-        ofLaunch(data, { status: 'running', serving: data.deployment, ...served(data.serves), ...at }),
+        ofLaunch(data, {
+          status: 'running',
+          serving: data.deployment,
+          ...served(data.serves),
+          ...at,
+          because: null,
+          sleep_reason: null,
+        }),
         ofDeployment(data, data.deployment, { status: 'serving', ...at }),
         ...(data.replaced === null ? [] : [ofDeployment(data, data.replaced, { status: 'retiring' })]),
       ];
@@ -126,7 +134,13 @@ export const launches: Projection = {
       ofDeployment(data, data.deployment, { status: 'retiring', failure: failureOf(data) }),
     ],
     LaunchSlept: ({ data }) => [
-      ofLaunch(data, { status: 'asleep', serving: null, slept_at: data.at, because: data.because }),
+      ofLaunch(data, {
+        status: 'asleep',
+        serving: null,
+        slept_at: data.at,
+        because: data.because,
+        sleep_reason: data.reason,
+      }),
       ofDeployment(data, data.deployment, { status: 'retiring' }),
     ],
     LaunchRetired: ({ data }) => [ofDeployment(data, data.deployment, { status: 'gone', gone_at: data.at })],
@@ -179,12 +193,13 @@ function served(serves: EventOf<'LaunchRunning'>['data']['serves']): Row {
   };
 }
 
-type Ended = EventOf<'LaunchFailed'>['data'];
+type Ended = Omit<EventOf<'LaunchFailed'>['data'], 'isLoop'> & { isLoop?: boolean };
 
-const failureOf = ({ reason, exitCode, oomKilled, lastLines, at }: Omit<Ended, 'isLoop'>): Row => ({
+const failureOf = ({ reason, exitCode, oomKilled, lastLines, at, isLoop = false }: Ended): Row => ({
   reason,
   exitCode,
   oomKilled,
   lastLines,
   at,
+  isLoop,
 });

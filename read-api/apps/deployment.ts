@@ -14,6 +14,9 @@ const Deployment = Type.Object({
   status: Text,
   buildId: Text,
   image: Text,
+  commit: nullable(Text),
+  /** Why there is no image of its build any more; null while there is one. */
+  imageRemoved: nullable(Text),
   engine: nullable(Text),
   startedInMs: nullable(Count),
   failure: nullable(Failure),
@@ -41,10 +44,13 @@ export function deploymentReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
       async request => {
         const { launchId } = request.params;
         const launch = await presentLaunch(sql, launchId, request.identity);
-        const rows = await sql('apps_deployments')
-          .where({ launch_id: launchId })
-          .orderBy('deployment', 'desc')
-          .limit(rowsMax);
+        const rows = await sql('apps_deployments as d')
+          .leftJoin('apps_builds as b', 'b.build_id', 'd.build_id')
+          .leftJoin('apps_images as i', 'i.build_id', 'd.build_id')
+          .where('d.launch_id', launchId)
+          .orderBy('d.deployment', 'desc')
+          .limit(rowsMax)
+          .select('d.*', 'b.commit', 'i.place as image_place', 'i.reason as image_reason');
         const isOver = over.includes(launch.status);
         return { data: rows.map(row => deploymentOf(row, isOver)), meta: { nextCursor: null } };
       },
@@ -59,6 +65,8 @@ function deploymentOf(row: Record<string, unknown>, isOver: boolean) {
     status: isOver ? 'gone' : row.status,
     buildId: row.build_id,
     image: row.image,
+    commit: row.commit,
+    imageRemoved: row.image_place === 'present' ? null : (row.image_reason ?? null),
     engine: row.engine,
     startedInMs: row.started_in_ms,
     failure: row.failure,

@@ -9,6 +9,7 @@ import { refuseUnknownApp } from '../known-app.ts';
 import { whyNoDocker } from '../machine.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
 import { Count, listOf, nullable, oneOf, Paging, Text, Time } from '../shapes.ts';
+import { Sandbox } from './sandbox.ts';
 
 const config = { scope: 'apps:read' } as const;
 const tags = ['launches'];
@@ -34,12 +35,8 @@ export const Failure = Type.Object({
   oomKilled: Type.Boolean(),
   lastLines: Type.Array(Text),
   at: Time,
-});
-
-const Sandbox = Type.Object({
-  egress: Type.Array(Text),
-  allowRoot: Type.Boolean(),
-  runtime: Text,
+  /** It failed again and again, and is not started any more. */
+  isLoop: Type.Boolean(),
 });
 
 const Launch = Type.Object({
@@ -63,6 +60,7 @@ const Launch = Type.Object({
   serving: nullable(Count),
   failure: nullable(Failure),
   because: nullable(Text),
+  sleepReason: nullable(Text),
   requestedAt: Time,
   runningAt: nullable(Time),
   sleptAt: nullable(Time),
@@ -172,6 +170,7 @@ function launchOf(row: LaunchRow, previewUrl: LaunchDeps['previewUrl'], noDocker
     serving: row.serving,
     failure: row.failure,
     because: row.because,
+    sleepReason: row.sleep_reason,
     requestedAt: row.requested_at,
     runningAt: row.running_at,
     sleptAt: row.slept_at,

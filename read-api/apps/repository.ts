@@ -2,12 +2,14 @@
 import { type FastifyPluginAsyncTypebox, type Static, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import type { Inspection, Preview } from '../../domain/apps/ingestion.ts';
+import { confined } from '../../domain/apps/sandbox.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { Count, nullable, oneOf, Text, Time } from '../shapes.ts';
 import { Build, type BuildRow, buildOf } from './build.ts';
 import { placesOf } from './build-queue.ts';
+import { Sandbox } from './sandbox.ts';
 import { tagsOf } from './tag.ts';
 
 export const App = Type.Object({
@@ -30,6 +32,7 @@ export const App = Type.Object({
   build: nullable(Build),
   release: nullable(Type.Object({ buildId: Text, image: Text, commit: Text })),
   launch: Type.Object({ running: Count }),
+  sandbox: Sandbox,
   createdAt: Time,
   updatedAt: Time,
   ingestedAt: nullable(Time),
@@ -101,6 +104,7 @@ function describe(row: Row) {
     ports: inspection?.ports ?? [],
     release:
       release === null ? null : { buildId: release.buildId, image: release.image, commit: release.commit },
+    sandbox: row.sandbox ?? confined,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     ingestedAt: row.ingested_at,

@@ -29,6 +29,7 @@ import { openOidc } from '../../platform/oidc.ts';
 import { knownOperators, type Operator, type Operators } from '../../platform/operators.ts';
 import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
 import type { OnRefused } from '../../platform/refused.ts';
+import { readSandbox } from '../../platform/sandbox-config.ts';
 import { openSeal } from '../../platform/sealed.ts';
 import { openServer } from '../../platform/server.ts';
 import { projections } from '../../projections/index.ts';
@@ -174,6 +175,7 @@ export async function startApi(options: ApiOptions = {}) {
     pingRedis: undefined,
     previewOrigins: 'http://*.preview.localhost',
     signIn: { oidc: options.oidc ? { name: new URL(options.oidc.issuer).host } : null, token: tokenSignIn },
+    launch: { profiles: readSandbox({}).profiles, idleSeconds: 1_800 },
     now: clock.now,
     ...options.reads,
   });

@@ -8,10 +8,12 @@ import { execute } from '../../../commands/execute.ts';
 import { type LaunchCommand, launch } from '../../../domain/apps/launch.ts';
 import { type Body, startApi } from '../../support/api.ts';
 import {
+  commit,
   finishBuild,
   launchableApp,
   markRunning,
   release,
+  removeImage,
   startBuild,
   startLaunch,
 } from '../../support/play.ts';
@@ -107,6 +109,26 @@ suite('a launch that lives', async () => {
     assert.deepEqual([named?.cause, named?.buildId], ['rollback', second]);
   });
 
+  test('lists of which commit each was, and which can be gone back to', async () => {
+    const id = await running();
+    const { id: third } = await api.write('POST', '/apps/todo/builds');
+    await startBuild(api, third);
+    await finishBuild(api, third, { image: 'apphub/x:3', imageId: 'sha256:3', bytes: 5, ports: [90] });
+    await api.write('POST', `/launches/${id}/redeploy`, { buildId: third });
+    await comesUp(id, 2);
+    await api.write('POST', `/launches/${id}/rollback`);
+    await comesUp(id, 3);
+    await removeImage(api, third, 'count');
+    assert.deepEqual(
+      (await deployments(id)).map(one => [one.deployment, one.commit, one.imageRemoved]),
+      [
+        [3, commit, null],
+        [2, commit, 'count'],
+        [1, commit, null],
+      ],
+    );
+  });
+
   test('takes only builds of its own app that have an image', async () => {
     const id = await running();
     const foreign = await launchableApp(api, 'other');
@@ -126,6 +148,7 @@ suite('a launch that lives', async () => {
     const asleep = await seen(id);
     assert.deepEqual([asleep.status, asleep.serving], ['asleep', null]);
     assert.ok(asleep.sleptAt !== null);
+    assert.equal(asleep.sleepReason, 'asked');
     await api.write('POST', `/launches/${id}/wake`);
     assert.deepEqual([(await seen(id)).status, (await seen(id)).deployment], ['waking', 2]);
     const wake = wakerOf({ store: api.store, clock: systemClock });
@@ -187,7 +210,9 @@ suite('how an app is confined', async () => {
   };
 
   test('counts for what is launched from then on, and is nothing that its owner may say', async () => {
-    assert.deepEqual(await launched(), { egress: [], allowRoot: false, runtime: 'default' });
+    const asEveryApp = { egress: [], allowRoot: false, runtime: 'default' };
+    assert.deepEqual(await launched(), asEveryApp);
+    assert.deepEqual((await api.read('/apps/todo')).data.sandbox, asEveryApp);
     const asked = await api.ask('PUT', '/apps/todo/sandbox', { body: sandbox, token: 'a-writer' });
     assertProblem(asked, 403, 'forbidden');
     await api.write('PUT', '/apps/todo/sandbox', {
@@ -195,6 +220,7 @@ suite('how an app is confined', async () => {
       egress: ['API.example.org', '*.example.com:8443'],
     });
     assert.deepEqual(await launched(), sandbox);
+    assert.deepEqual((await api.read('/apps/todo')).data.sandbox, sandbox);
   });
 
   test('names hosts, not addresses', async () => {

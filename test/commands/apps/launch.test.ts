@@ -74,6 +74,7 @@ suite('launches', async () => {
       startedInMs: null,
       failure: null,
       because: null,
+      sleepReason: null,
       runningAt: null,
       sleptAt: null,
       endedAt: null,
@@ -196,7 +197,10 @@ suite('launches', async () => {
     assert.ok(Date.parse(failedAt) > 0);
     assert.deepEqual(
       [status, how],
-      ['failed', { reason: 'it exited', exitCode: 3, oomKilled: false, lastLines: ['oh', 'no'] }],
+      [
+        'failed',
+        { reason: 'it exited', exitCode: 3, oomKilled: false, lastLines: ['oh', 'no'], isLoop: false },
+      ],
     );
     const { data } = await api.read('/launches?status=failed');
     assert.deepEqual(

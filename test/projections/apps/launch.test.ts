@@ -31,6 +31,7 @@ const requested = {
   started_in_ms: null,
   failure: null,
   because: null,
+  sleep_reason: null,
   slept_at: null,
   requested_at: '2026-01-01T00:00:17.000Z',
   running_at: null,
@@ -46,7 +47,7 @@ const running = {
   started_in_ms: 850,
   running_at: '2026-01-01T00:00:19.000Z',
 };
-const end = { reason: 'exited', exitCode: 1, oomKilled: false, lastLines: ['oh', 'no'] };
+const end = { reason: 'exited', exitCode: 1, oomKilled: false, lastLines: ['oh', 'no'], isLoop: false };
 const toRunning: readonly EventType[] = ['LaunchRequested', 'LaunchStarting', 'LaunchRunning'];
 
 suite('launches in the table', async () => {
@@ -83,8 +84,10 @@ suite('launches in the table', async () => {
     const restarting = { ...running, status: 'restarting', serving: null, deployment: 2, failure };
     assert.deepEqual(await rowsOf(...again), [restarting]);
     assert.deepEqual(await rowsOf(...again, 'LaunchDeploymentFailed'), [{ ...restarting, status: 'asleep' }]);
-    const asleep = { ...running, status: 'asleep', serving: null, slept_at: '2026-01-01T00:00:19.000Z' };
+    const slept_at = '2026-01-01T00:00:19.000Z';
+    const asleep = { ...running, status: 'asleep', serving: null, slept_at, sleep_reason: 'idle' };
     assert.deepEqual(await rowsOf(...toRunning, 'LaunchSlept'), [asleep]);
+    assert.deepEqual(await rowsOf(...toRunning, 'LaunchSlept', 'LaunchRunning'), [{ ...running, slept_at }]);
     const more = { ...running, expires_at: '2026-01-01T02:00:00.000Z', link_epoch: 1 };
     assert.deepEqual(await rowsOf(...toRunning, 'LaunchExtended', 'LaunchLinksRevoked'), [more]);
   });
