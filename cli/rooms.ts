@@ -9,6 +9,7 @@ import { wakerOf } from '../commands/apps/deployment.ts';
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
+import type { BuildConfig } from '../platform/build-config.ts';
 import { openBuildSecrets } from '../platform/build-secrets.ts';
 import { clientAddress } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
@@ -131,8 +132,17 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     store: events.store,
     objects,
     logs: openLogStore(path.join(dataDir, 'logs')),
-    docker: openDocker({ host, instance: secrets.instance, log }),
+    docker: openDocker({ host, instance: secrets.instance, builds: engineBuilds(options.builds), log }),
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
+  };
+}
+
+function engineBuilds({ buildkit, frontend, registry }: BuildConfig) {
+  const { host = '', username, password } = registry ?? {};
+  return {
+    buildkit,
+    frontend,
+    auth: username === undefined || password === undefined ? undefined : { host, username, password },
   };
 }
 
@@ -156,6 +166,7 @@ async function openWorkers(options: RoomsOptions, shared: Shared, closings: Clos
     allowLocalRepositories,
     ingestionsAtOnce,
     buildsAtOnce,
+    builds: options.builds,
     syncSeconds,
     launches: options.launches,
     profiles: options.sandbox.profiles,

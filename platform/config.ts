@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { PersonPolicy } from '../domain/access/person.ts';
 import { isGrant } from '../domain/access/scope.ts';
 import { appPattern } from '../domain/kernel/limits.ts';
+import { type BuildConfig, readBuilds } from './build-config.ts';
 import { parseOperators } from './operators.ts';
 import { readSandbox, type SandboxConfig } from './sandbox-config.ts';
 
@@ -52,6 +53,7 @@ export type Config = {
   readonly syncSeconds: number;
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
+  readonly builds: BuildConfig;
   readonly launches: LaunchConfig;
   readonly sandbox: SandboxConfig;
   readonly s3: S3Config | undefined;
@@ -139,6 +141,7 @@ export function readConfig(env: Env): Config {
     syncSeconds: integer(env, 'APPHUB_SYNC_SECONDS', 300, 1, 86_400),
     ingestionsAtOnce: integer(env, 'APPHUB_INGESTIONS_AT_ONCE', 2, 1, 64),
     buildsAtOnce: integer(env, 'APPHUB_BUILDS_AT_ONCE', 1, 1, 64),
+    builds: parsed(() => readBuilds(env)),
     launches: {
       idleSeconds: integer(env, 'APPHUB_LAUNCH_IDLE_SECONDS', 1_800, 0, 7 * 86_400) || null,
       drainSeconds: integer(env, 'APPHUB_LAUNCH_DRAIN_SECONDS', 10, 0, 3_600),
@@ -147,7 +150,7 @@ export function readConfig(env: Env): Config {
       perOwnerMax: integer(env, 'APPHUB_LAUNCHES_PER_OWNER_MAX', 25, 1, 10_000),
       keptAwake: integer(env, 'APPHUB_LAUNCHES_KEPT_AWAKE', 0, 0, 1_000),
     },
-    sandbox: sandbox(env),
+    sandbox: parsed(() => readSandbox(env)),
     s3: s3(env),
     logLevel: level(env),
   };
@@ -209,9 +212,10 @@ function operators(env: Env): string | undefined {
   return given;
 }
 
-function sandbox(env: Env): SandboxConfig {
+/** Of settings that have a reader of their own. */
+function parsed<T>(read: () => T): T {
   try {
-    return readSandbox(env);
+    return read();
   } catch (error) {
     throw new ConfigError(error instanceof Error ? error.message : String(error));
   }

@@ -55,14 +55,18 @@ test('every code a problem is made with is on the page of errors', async () => {
 
 test('every setting that is read is on the page of settings, and none that is not', async () => {
   const sources = await Promise.all(
-    ['platform/config.ts', 'cli/rooms.ts', 'cli/locate.ts', 'cli/log-serve.ts'].map(file =>
-      readFile(path.join(root, file), 'utf8'),
-    ),
+    [
+      'platform/config.ts',
+      'platform/build-config.ts',
+      'cli/rooms.ts',
+      'cli/locate.ts',
+      'cli/log-serve.ts',
+    ].map(file => readFile(path.join(root, file), 'utf8')),
   );
   const read = sources.flatMap(source =>
     [
       ...source.matchAll(
-        /(?:env, |env\.|\{ |, |: )'?(APPHUB_[A-Z0-9_]+|[A-Z]+_URL|PORT|HOST|DOCKER_HOST|LOG_LEVEL)\b/g,
+        /(?:env, |env\.|\{ |, |: |\()'?(APPHUB_[A-Z0-9_]+|[A-Z]+_URL|PORT|HOST|DOCKER_HOST|LOG_LEVEL)\b/g,
       ),
     ].map(([, name = '']) => name),
   );

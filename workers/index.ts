@@ -2,6 +2,8 @@
 import type { Knex } from 'knex';
 import type { Clock } from '../commands/clock.ts';
 import type { EventStore } from '../eventstore/store.ts';
+import type { BuildConfig } from '../platform/build-config.ts';
+import type { BuildSecrets } from '../platform/build-secrets.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import type { Docker } from './adapters/docker-types.ts';
@@ -46,6 +48,8 @@ export type WorkerDeps = {
   readonly allowLocalRepositories: boolean;
   readonly ingestionsAtOnce: number;
   readonly buildsAtOnce: number;
+  readonly builds: BuildConfig;
+  readonly buildSecrets: BuildSecrets;
   readonly syncSeconds: number;
   readonly profiles: LaunchDeps['profiles'];
   readonly launches: RoomLimits & { readonly drainSeconds: number; readonly keptAwake: number };

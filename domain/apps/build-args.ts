@@ -4,7 +4,7 @@ import { buildArgsMax, buildArgValueCharsMax, envKeyPattern } from '../kernel/li
 export type BuildArgs = { readonly [name: string]: string };
 
 /** Words of the builder itself: by them a request would choose what reads the Dockerfile, or what the image is made for. */
-const reserved = /^(BUILDKIT_|TARGET(PLATFORM|OS|ARCH|VARIANT)$|BUILD(PLATFORM|OS|ARCH|VARIANT)$)/;
+const reserved = /^(BUILDKIT_|APPHUB_|TARGET(PLATFORM|OS|ARCH|VARIANT)$|BUILD(PLATFORM|OS|ARCH|VARIANT)$)/;
 
 /** Undefined when these can be given to a build; else the argument that cannot, and why. */
 export function checkBuildArgs(args: BuildArgs): { name: string; problem: string } | undefined {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { suite, test } from 'node:test';
+import { readBuilds } from '../../platform/build-config.ts';
 import { ConfigError, readConfig } from '../../platform/config.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 
@@ -44,6 +45,7 @@ suite('settings', () => {
         keptAwake: 0,
       },
       sandbox: readSandbox({}),
+      builds: readBuilds({}),
       s3: undefined,
       logLevel: 'info',
     });

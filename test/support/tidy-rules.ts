@@ -42,7 +42,7 @@ const rules: readonly Rule[] = [
   {
     files: /^workers\//,
     mayImport:
-      /^(domain|eventstore|workers)\/|^platform\/(build-secrets|fault|log|log-store|mask|objects|metrics)\.ts$/,
+      /^(domain|eventstore|workers)\/|^platform\/(build-config|build-secrets|fault|log|log-store|mask|objects|metrics)\.ts$/,
   },
   {
     files: /^workers\//,

@@ -18,6 +18,8 @@ import type { EventOf, EventType, Recorded } from '../../domain/events.ts';
 import type { Decider, Message } from '../../domain/kernel/decider.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import { type EventStore, LogUnavailable } from '../../eventstore/store.ts';
+import { readBuilds } from '../../platform/build-config.ts';
+import { openBuildSecrets } from '../../platform/build-secrets.ts';
 import { openLogStore } from '../../platform/log-store.ts';
 import { openFolderObjects } from '../../platform/objects.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
@@ -70,6 +72,8 @@ export async function openWorkerBench(options: { docker?: Docker; store?: EventS
     allowLocalRepositories: false,
     ingestionsAtOnce: 4,
     buildsAtOnce: 2,
+    builds: readBuilds({}),
+    buildSecrets: openBuildSecrets(sql, 'a secret of the tests'),
     syncSeconds: 3_600,
     everyMs: { docker: 100, expiry: 100, reconcile: 100 },
     profiles: readSandbox({}).profiles,

@@ -11,6 +11,7 @@ import { repository } from '../../domain/apps/repository.ts';
 import { everyContext, type Recorded } from '../../domain/events.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import { type EventStore, LogUnavailable } from '../../eventstore/store.ts';
+import { readBuilds } from '../../platform/build-config.ts';
 import { buildReaction, releaseBuild, requestBuild } from '../../workers/apps/build.ts';
 import { ingestionReaction, queueIngestion } from '../../workers/apps/ingestion.ts';
 import { Cancelled, type Effect } from '../../workers/effect.ts';
@@ -390,6 +391,8 @@ suite('a process killed at any moment', () => {
         allowLocalRepositories: false,
         ingestionsAtOnce: 1,
         buildsAtOnce: 1,
+        builds: readBuilds({}),
+        buildSecrets: undefined as never,
       };
       const effects = [queueIngestion(deps), requestBuild(deps), releaseBuild(deps), ...idle];
       const reactions = [ingestionReaction, buildReaction];

@@ -1,38 +1,23 @@
-/** Images from Dockerfiles by the engine's classic builder, within limits, and the output as it comes. */
-import type { Readable } from 'node:stream';
+/** Images from Dockerfiles by the builder they need, within limits, and the output as it comes. */
 import { portsMax } from '../../domain/kernel/limits.ts';
-import { packContext } from './docker-context.ts';
+import { cut, type Place } from './docker-builder.ts';
+import { buildOnBuildKit } from './docker-buildkit.ts';
+import { buildOnClassic } from './docker-classic.ts';
+import { packContext, readDockerfileText } from './docker-context.ts';
 import {
   BuildFailure,
   type BuildImageRequest,
+  type BuildPlan,
   type BuiltImage,
   type Engine,
   type FoundImage,
   type Labels,
   labelOf,
+  type Papers,
 } from './docker-types.ts';
+import { planOf } from './dockerfile-plan.ts';
 
 const lineCharsMax = 8_192;
-const messageBytesMax = 1024 * 1024;
-const reasonCharsMax = 500;
-const cpuPeriodUs = 100_000;
-/** What the engine says when it, its network or its registry was at fault. */
-const weather =
-  /dial tcp|i\/o timeout|connection (refused|reset)|TLS handshake|no such host|toomanyrequests|temporarily|EOF$/i;
-
-const engineWords = /^(?:Step \d|Removing intermediate container | ---> |Successfully )/;
-
-/** One message of the stream that answers POST /build (Engine API 1.41). */
-type Message = {
-  stream?: string;
-  status?: string;
-  id?: string;
-  progress?: string;
-  error?: string;
-  aux?: { ID?: string };
-};
-type Place = { step: number | null; instruction: string | null };
-
 /**
  * Sends the context, passes on every line of output and answers with the image. When `signal` aborts or the
  * time is up the connection is closed, on which the engine kills the step it is in.
@@ -44,15 +29,25 @@ export async function buildImage(engine: Engine, request: BuildImageRequest): Pr
   const timer = setTimeout(() => timeUp.abort(), limits.timeMsMax);
   const stop = AbortSignal.any([signal, timeUp.signal]);
   const place: Place = { step: null, instruction: null };
-  let context: Readable | undefined;
+  const onLine = (line: string) =>
+    request.onLine(line.length > lineCharsMax ? `${line.slice(0, lineCharsMax)} …` : line);
+  let context: Awaited<ReturnType<typeof packContext>> | undefined;
   try {
     stop.throwIfAborted();
-    context = await packContext(request.directory, request.dockerfilePath, limits.contextBytesMax, stop);
-    const output = await engine.api.buildImage(context, buildOptions(request, labels, stop));
-    const { imageId, stepsRun } = await readOutput(output, request.onLine, place);
+    const plan = request.plan ?? (await planBuild(engine, request));
+    context = await packContext(request, plan, stop);
+    const build = plan.builder === 'classic' ? buildOnClassic : buildOnBuildKit;
+    const { imageId, steps, digests } = await build(engine, {
+      ...request,
+      onLine,
+      plan,
+      labels,
+      context,
+      place,
+      stop,
+    });
     const found = await inspect(engine, imageId);
-    // The engine puts each label on by a step of its own after the last one of the Dockerfile.
-    return { ...found, steps: stepsRun - Object.keys(labels).length };
+    return { ...found, steps, papers: await papersOf(engine, plan, digests) };
   } catch (error) {
     // The caller's own cancellation is not a failure of the build.
     if (signal.aborted) throw signal.reason;
@@ -67,82 +62,37 @@ export async function buildImage(engine: Engine, request: BuildImageRequest): Pr
   }
 }
 
-function buildOptions({ limits, ...request }: BuildImageRequest, labels: Labels, abortSignal: AbortSignal) {
-  return {
-    t: request.tag,
-    dockerfile: request.dockerfilePath,
-    labels: { ...labels },
-    memory: limits.memoryBytes,
-    // As much as the memory: no swap at all.
-    memswap: limits.memoryBytes,
-    cpuperiod: cpuPeriodUs,
-    cpuquota: Math.round(limits.cpus * cpuPeriodUs),
-    rm: true,
-    forcerm: true,
-    abortSignal,
-  };
+export async function planBuild(
+  engine: Engine,
+  { directory, dockerfilePath, args = {} }: Pick<BuildImageRequest, 'directory' | 'dockerfilePath' | 'args'>,
+): Promise<BuildPlan> {
+  const text = await readDockerfileText(directory, dockerfilePath);
+  const { buildkit, frontend } = engine.builds;
+  const { Version } = await engine.api.version();
+  return planOf(text, { args, buildkit, frontend, engineMajor: Number.parseInt(Version, 10) });
 }
 
-async function readOutput(
-  output: NodeJS.ReadableStream,
-  onLine: BuildImageRequest['onLine'],
-  place: Place,
-): Promise<{ imageId: string; stepsRun: number }> {
-  let imageId: string | undefined;
-  let partial = '';
-  const say = async (line: string) => {
-    const step = /^Step (\d+)\/\d+ : (.*)$/.exec(line);
-    if (step !== null) Object.assign(place, { step: Number(step[1]), instruction: cut(step[2] ?? '') });
-    await onLine(line.length > lineCharsMax ? `${line.slice(0, lineCharsMax)} …` : line);
-  };
-  const endLine = async () => {
-    const line = partial;
-    partial = '';
-    if (line !== '') await say(line);
-  };
-  for await (const message of readMessages(output)) {
-    if (message.aux?.ID !== undefined) imageId = message.aux.ID;
-    if (message.status !== undefined && message.progress === undefined) {
-      await say(message.id === undefined ? message.status : `${message.id}: ${message.status}`);
-    }
-    if (message.stream !== undefined) {
-      // A step may end without a line end; the engine's own words begin a new line all the same.
-      if (engineWords.test(message.stream)) await endLine();
-      const lines = (partial + message.stream).split('\n');
-      // Of a line without end, no more is kept than is shown.
-      partial = (lines.pop() ?? '').slice(0, lineCharsMax + 1);
-      for (const line of lines) await say(line.replace(/\r$/, ''));
-    }
-    if (message.error !== undefined) {
-      await endLine();
-      await say(message.error);
-      throw new BuildFailure(reasonOf(message.error), { ...place, retryable: weather.test(message.error) });
-    }
-  }
-  await endLine();
-  if (imageId === undefined) {
-    throw new BuildFailure('The Docker engine went away during the build', { ...place, retryable: true });
-  }
-  return { imageId, stepsRun: place.step ?? 0 };
+/** `digests`: what the builder has said of base images, which goes before what the engine has now. */
+export async function papersOf(
+  engine: Engine,
+  plan: BuildPlan,
+  digests: ReadonlyMap<string, string> = new Map(),
+): Promise<Papers> {
+  const [version, bases] = await Promise.all([
+    engine.api.version(),
+    Promise.all(plan.bases.map(ref => baseOf(engine, ref, digests.get(ref)))),
+  ]);
+  const { Version, Os, Arch } = version;
+  return { bases, builder: { kind: plan.builder, engine: Version, platform: `${Os}/${Arch}` } };
 }
 
-/** JSON values one after the other, each on a line of its own. */
-async function* readMessages(output: NodeJS.ReadableStream): AsyncIterable<Message> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of output) {
-    rest += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as Message;
-    if (rest.length > messageBytesMax) throw new Error('a message of the engine is too long');
-  }
-  if (rest.trim() !== '') yield JSON.parse(rest) as Message;
-}
-
-function reasonOf(error: string): string {
-  const killed = /returned a non-zero code: 137$/.test(error);
-  return cut(killed ? `${error}: killed, most likely for want of memory` : error);
+async function baseOf(engine: Engine, ref: string, told: string | undefined) {
+  const image = await engine.api
+    .getImage(ref)
+    .inspect()
+    .catch(() => undefined);
+  const digest = told ?? /@(sha256:[0-9a-f]{64})$/.exec(ref)?.[1] ?? image?.RepoDigests?.[0]?.split('@')[1];
+  return { ref, imageId: image?.Id ?? null, digest: digest ?? null };
 }
 
 /** An error of the call itself: 4xx is about the Dockerfile, anything else about the engine. */
@@ -154,10 +104,6 @@ function failureOf(error: unknown, place: Place): BuildFailure {
   );
   const retryable = parse === null && (status === undefined || status >= 500);
   return new BuildFailure(cut(parse?.[0].trim() ?? message.trim()), { ...place, retryable, cause: error });
-}
-
-function cut(text: string): string {
-  return text.length > reasonCharsMax ? `${text.slice(0, reasonCharsMax - 1)}…` : text;
 }
 
 /** The newest image of this installation that carries all the labels. It is tagged anew where the tag was lost. */
@@ -184,7 +130,8 @@ function splitTag(tag: string): [string, string] {
   return colon > tag.lastIndexOf('/') ? [tag.slice(0, colon), tag.slice(colon + 1)] : [tag, 'latest'];
 }
 
-async function inspect(engine: Engine, id: string): Promise<FoundImage> {
+/** By id or name. */
+export async function inspect(engine: Engine, id: string): Promise<FoundImage> {
   const image = await engine.api.getImage(id).inspect();
   const ports = Object.keys(image.Config.ExposedPorts ?? {})
     .filter(port => port.endsWith('/tcp') || !port.includes('/'))

@@ -3,47 +3,61 @@
  * .dockerignore is honoured, owner and times play no part. Git's own folder stays behind, because its
  * configuration may hold the credentials of the clone.
  */
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pack } from 'tar-fs';
 import { type IgnoreRules, readDockerignore } from './docker-ignore.ts';
-import { BuildFailure } from './docker-types.ts';
+import { BuildFailure, type BuildImageRequest, type BuildPlan } from './docker-types.ts';
 
 const entriesMax = 200_000;
 const dockerignoreBytesMax = 64 * 1024;
 const dockerfileBytesMax = 1024 * 1024;
 
 /**
- * Looks through `directory` and streams what the build may see of it. Symbolic links are sent as links and
- * never followed. Throws BuildFailure where the context is too large or the Dockerfile is missing.
+ * Looks through the directory and streams what the build may see of it, with the Dockerfile as it is planned. Symbolic links are
+ * sent as links and never followed. Throws BuildFailure where the context is too large.
  */
 export async function packContext(
-  directory: string,
-  dockerfilePath: string,
-  contextBytesMax: number,
+  { directory, dockerfilePath, limits }: Pick<BuildImageRequest, 'directory' | 'dockerfilePath' | 'limits'>,
+  plan: Pick<BuildPlan, 'dockerfile' | 'files'>,
   signal: AbortSignal,
 ): Promise<Readable> {
-  await requireDockerfile(directory, dockerfilePath);
   const rules = await readRules(directory);
-  const kept = await walk(directory, rules, [dockerfilePath, '.dockerignore'], contextBytesMax, signal);
+  const always = [dockerfilePath, '.dockerignore'];
+  const kept = await walk(directory, rules, always, limits.contextBytesMax, signal);
+  const made = new Map([
+    [dockerfilePath, plan.dockerfile],
+    ...plan.files.map(file => [file.path, file.text] as const),
+  ]);
+  const fresh = { uid: 0, gid: 0, mtime: new Date(0) };
   return pack(directory, {
-    ignore: file => !kept.has(path.relative(directory, file)),
-    map: header => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) }),
+    ignore: file => !kept.has(path.relative(directory, file)) || made.has(path.relative(directory, file)),
+    map: header => ({ ...header, ...fresh }),
     sort: true,
     umask: 0,
+    finalize: false,
+    finish(tar) {
+      for (const [name, text] of made) tar.entry({ name, ...fresh, mode: 0o644 }, text);
+      tar.finalize();
+    },
   });
 }
 
-async function requireDockerfile(directory: string, dockerfilePath: string): Promise<void> {
+/** Throws BuildFailure where it is not a plain file inside of the directory: no folder on the way to it may be a link. */
+export async function readDockerfileText(directory: string, dockerfilePath: string): Promise<string> {
   const inside = path.relative(directory, path.resolve(directory, dockerfilePath));
   if (inside.startsWith('..') || path.isAbsolute(inside)) {
     throw new BuildFailure(`${dockerfilePath} is outside the repository`);
   }
-  const stat = await lstat(path.join(directory, inside)).catch(() => undefined);
+  const file = path.join(directory, inside);
+  const stat = await lstat(file).catch(() => undefined);
   if (stat === undefined) throw new BuildFailure(`There is no ${dockerfilePath} at this commit`);
-  if (!stat.isFile()) throw new BuildFailure(`${dockerfilePath} is not a plain file`);
+  const isWhereItSeems =
+    (await realpath(file).catch(() => '')) === path.join(await realpath(directory), inside);
+  if (!stat.isFile() || !isWhereItSeems) throw new BuildFailure(`${dockerfilePath} is not a plain file`);
   if (stat.size > dockerfileBytesMax) throw new BuildFailure(`${dockerfilePath} is larger than 1 MiB`);
+  return readFile(file, 'utf8');
 }
 
 async function readRules(directory: string): Promise<IgnoreRules> {

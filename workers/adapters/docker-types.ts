@@ -19,12 +19,63 @@ export const labelOf = {
 export type Labels = Readonly<Record<string, string>>;
 
 /** What a build may use. CPU in cores, memory in bytes. */
-type BuildLimits = {
+export type BuildLimits = {
   readonly cpus: number;
+  /** How much of a busy machine it gets beside others: by default 128, where a container has 1024. */
+  readonly cpuShares?: number;
   readonly memoryBytes: number;
+  /** Processes and threads of BuildKit's steps, where AppHub may write the engine's control groups; by default 4096. */
+  readonly pidsMax?: number;
   readonly timeMsMax: number;
   readonly contextBytesMax: number;
 };
+
+/** The argument by which steps with secrets are kept apart from those of other apps and other secrets. */
+export const secretsArg = 'APPHUB_SECRETS';
+
+export const cpuSharesDefault = 128;
+export const pidsMaxDefault = 4_096;
+
+/** `capped`: only where its steps can be held to limits. */
+type BuildKitUse = 'auto' | 'capped' | 'off';
+
+type Builder = 'classic' | 'buildkit';
+
+export type PlanOptions = {
+  readonly args: Labels;
+  readonly buildkit: BuildKitUse;
+  /** Of the engine's version: 20, 28. */
+  readonly engineMajor: number;
+  /** The image of the frontend that stands in for what `# syntax=` names; undefined: the engine's own. */
+  readonly frontend?: string | undefined;
+};
+
+/** How a Dockerfile is going to be built. */
+export type BuildPlan = {
+  readonly builder: Builder;
+  /** What the classic builder does not understand, for people; null where it builds. */
+  readonly because: string | null;
+  /** Whether steps mount secrets: the text then asks for the argument `secretsArg`, which sets its cache apart. */
+  readonly hasSecrets: boolean;
+  /** The text that the builder is given, and what comes into the context with it. */
+  readonly dockerfile: string;
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** Of the Dockerfile as it is in the repository. */
+  readonly sha256: string;
+  /** Images from elsewhere, as they are referred to. */
+  readonly bases: readonly string[];
+  readonly instructions: readonly string[];
+  /** By stage, which instructions are steps to BuildKit; counted from 1. */
+  readonly stages: readonly { readonly name: string; readonly steps: readonly number[] }[];
+};
+
+/** What an image was made of, beside its repository. */
+export type Papers = {
+  readonly bases: { ref: string; imageId: string | null; digest: string | null }[];
+  readonly builder: { kind: Builder; engine: string; platform: string };
+};
+
+export type RegistryAuth = { readonly host: string; readonly username: string; readonly password: string };
 
 export type BuiltImage = {
   /** Content digest of the image's configuration, `sha256:…`. */
@@ -36,6 +87,16 @@ export type BuiltImage = {
   readonly ports: number[];
   /** Instructions of the Dockerfile that were run. */
   readonly steps: number;
+  readonly papers: Papers;
+};
+
+export type PushRequest = {
+  readonly imageId: string;
+  /** With host and path, without a tag. */
+  readonly repository: string;
+  readonly tag: string;
+  readonly signal: AbortSignal;
+  readonly onLine: (line: string) => void | Promise<void>;
 };
 
 /** The image could not be made. `retryable`: the engine or the network was at fault, not the repository. */
@@ -91,7 +152,20 @@ export type Engine = {
   readonly name: string;
   readonly instance: string;
   readonly log: Log;
+  readonly builds: BuildSettings;
 };
+
+/** What holds for every build on the engine. */
+export type BuildSettings = {
+  readonly buildkit: BuildKitUse;
+  readonly frontend?: string | undefined;
+  /** Where images are pushed, and from where base images may be pulled with a name. */
+  readonly auth?: RegistryAuth | undefined;
+  /** The control groups of the engine, where they may be written: `/sys/fs/cgroup`. Undefined: it is not on this machine. */
+  readonly cgroups?: string | undefined;
+};
+
+export type BuildSecret = { readonly value: string; readonly version: number };
 
 export type BuildImageRequest = {
   /** The context. The Dockerfile's path is relative to it. */
@@ -100,6 +174,11 @@ export type BuildImageRequest = {
   readonly tag: string;
   readonly labels: Labels;
   readonly limits: BuildLimits;
+  readonly args?: Labels;
+  /** By the id that a step mounts them by. Only BuildKit gives any out. */
+  readonly secrets?: ReadonlyMap<string, BuildSecret>;
+  /** By default it is planned anew. */
+  readonly plan?: BuildPlan;
   /** Aborting it stops the engine's build; the call then rejects with the signal's reason. */
   readonly signal: AbortSignal;
   /** Each line of output, without its line end. The build waits for the promise: nothing piles up. */
@@ -196,8 +275,14 @@ export type LogsRequest = {
 
 export type EngineAnswer = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
+/** What the engine's machine has. */
+export type Machine = { readonly cpus: number; readonly memoryBytes: number };
+
+/** An image in a registry: it is pulled as `<repository>@<digest>`. */
+export type PushedImage = { readonly repository: string; readonly digest: string };
+
 /** The image a build has left behind, if it has. */
-export type FoundImage = Omit<BuiltImage, 'steps'>;
+export type FoundImage = Omit<BuiltImage, 'steps' | 'papers'>;
 
 /**
  * The engine as the workers see it. Each call is safe to repeat: what is there is found by its label.
@@ -206,8 +291,17 @@ export type FoundImage = Omit<BuiltImage, 'steps'>;
 export type Docker = {
   /** Whether the engine answers within 2 s, and if not a sentence for people. Never throws. */
   ping(): Promise<EngineAnswer>;
-  /** Builds with the classic builder. Throws BuildFailure; or the signal's reason once it was aborted. */
+  machine(): Promise<Machine>;
+  /** Which builder the Dockerfile needs. Throws BuildFailure where there is none, or no Dockerfile. */
+  planBuild(request: Pick<BuildImageRequest, 'directory' | 'dockerfilePath' | 'args'>): Promise<BuildPlan>;
+  /** Throws BuildFailure; or the signal's reason once it was aborted. */
   buildImage(request: BuildImageRequest): Promise<BuiltImage>;
+  /** What an image that was made by this plan was made of, by what the engine has now. */
+  papersOf(plan: BuildPlan): Promise<Papers>;
+  /** Gives the image this name in its registry and sends what is not there yet. Throws BuildFailure. */
+  pushImage(request: PushRequest): Promise<PushedImage>;
+  /** Fetches the image, unless it is there. Its digest says what it is. Throws BuildFailure. */
+  pullImage(image: PushedImage, signal: AbortSignal): Promise<FoundImage>;
   /** The newest image that carries all these labels. `tag` is put on it where it is missing. */
   findImage(labels: Labels, tag?: string): Promise<FoundImage | undefined>;
   /** Starts the deployment's container, or finds it. Throws LaunchFailure where it cannot run or has run already. */

@@ -6,31 +6,48 @@
  */
 import Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
-import { buildImage, findImage } from './docker-build.ts';
+import { buildImage, findImage, papersOf, planBuild } from './docker-build.ts';
 import { findContainers, listNetworks } from './docker-found.ts';
 import { removeDeployment, removeLaunch, startContainer } from './docker-launch.ts';
 import { containerLogs, lastLinesOf, watchDeaths } from './docker-logs.ts';
 import { waitUntilReady } from './docker-ready.ts';
-import type { Docker, Engine, EngineAnswer } from './docker-types.ts';
+import { pullImage, pushImage } from './docker-registry.ts';
+import type { BuildSettings, Docker, Engine, EngineAnswer } from './docker-types.ts';
 
 const pingMsMax = 2_000;
 const socketDefault = '/var/run/docker.sock';
+const cgroupRoot = '/sys/fs/cgroup';
 
 export type DockerOptions = {
   /** As in DOCKER_HOST: `unix:///path` or `tcp://host:port`. */
   readonly host?: string | undefined;
   /** Whose containers these are, where several installations share one engine. */
   readonly instance?: string | undefined;
+  readonly builds?: Omit<BuildSettings, 'cgroups'> | undefined;
   readonly log: Log;
 };
 
 /** Opens the engine without asking it anything. A host that cannot be read throws at once. */
-export function openDocker({ host, instance = 'apphub', log }: DockerOptions): Docker {
+export function openDocker({ host, instance = 'apphub', builds, log }: DockerOptions): Docker {
   const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
-  const engine: Engine = { api: new Dockerode(connectionOf(address)), name: 'default', instance, log };
+  const engine: Engine = {
+    api: new Dockerode(connectionOf(address)),
+    name: 'default',
+    instance,
+    log,
+    builds: { buildkit: 'auto', ...builds, ...(address.startsWith('unix:') ? { cgroups: cgroupRoot } : {}) },
+  };
   return {
     ping: () => ping(address),
+    machine: async () => {
+      const { NCPU: cpus, MemTotal: memoryBytes } = await engine.api.info();
+      return { cpus, memoryBytes };
+    },
+    planBuild: request => planBuild(engine, request),
     buildImage: request => buildImage(engine, request),
+    papersOf: plan => papersOf(engine, plan),
+    pushImage: request => pushImage(engine, request),
+    pullImage: (image, signal) => pullImage(engine, image, signal),
     findImage: (labels, tag) => findImage(engine, labels, tag),
     startContainer: request => startContainer(engine, request),
     waitUntilReady: request => waitUntilReady(engine, request),

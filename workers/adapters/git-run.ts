@@ -41,6 +41,8 @@ const config = [
   'fetch.recurseSubmodules=false',
   'fetch.unpackLimit=1',
   'gc.auto=0',
+  // Unpacking a large repository leaves the other cores to launches.
+  'pack.threads=1',
   'maintenance.auto=false',
   'advice.detachedHead=false',
   `http.lowSpeedLimit=${slowBytesPerSecondMin}`,

@@ -3,6 +3,10 @@ declare module 'tar-fs' {
   import type { Readable } from 'node:stream';
 
   type Header = { name: string; mode: number; mtime: Date; size: number; uid: number; gid: number };
+  type Archive = {
+    entry(header: Partial<Header> & { name: string }, text: string): unknown;
+    finalize(): void;
+  };
   export function pack(
     directory: string,
     options: {
@@ -12,6 +16,9 @@ declare module 'tar-fs' {
       sort?: boolean;
       strict?: boolean;
       umask?: number;
+      /** False: `finish` ends the archive, after what it adds. */
+      finalize?: boolean;
+      finish?: (tar: Archive) => void;
     },
   ): Readable;
 }

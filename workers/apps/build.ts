@@ -2,17 +2,18 @@
 import type { Knex } from 'knex';
 import { deriveId } from '../../commands/derive-id.ts';
 import { execute, stateOf } from '../../commands/execute.ts';
-import { type BuildFailure, type BuiltImage, build } from '../../domain/apps/build.ts';
+import { type BuildFailure, build } from '../../domain/apps/build.ts';
 import { buildInput } from '../../domain/apps/build-input.ts';
 import { ingestion } from '../../domain/apps/ingestion.ts';
 import { repository } from '../../domain/apps/repository.ts';
 import type { EventOf, Recorded } from '../../domain/events.ts';
+import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
 import { cancel, type Reaction, run } from '../reaction.ts';
 import { tablesHave, whyFullDisk } from '../tables.ts';
-import { type AttemptDeps, buildOrExplain, messageOf } from './build-attempt.ts';
+import { type AttemptDeps, buildOrExplain, type Made, messageOf, secretsOf } from './build-attempt.ts';
 
 const lookEveryMs = 500;
 const rowsMax = 1_000;
@@ -35,7 +36,6 @@ export const buildReaction: Reaction = {
 export type BuildDeps = AttemptDeps & {
   readonly sql: Knex;
   readonly logs: LogStore;
-  readonly buildsAtOnce: number;
 };
 
 /** What was found in a repository is built. The id follows from the event, so it is one build however often this runs. */
@@ -147,19 +147,23 @@ export function runBuild(deps: BuildDeps): Effect {
       if (started === undefined) return;
       const number = started.state.attempt;
       const begun = performance.now();
+      const { spec } = found.state;
+      const secrets = await secretsOf(deps, spec);
       const writer = await deps.logs.writer(buildId);
+      const say = (line: string) => writer.write(secrets.mask(line));
       if (number > 1) await writer.write(`--- attempt ${number} ---`);
-      let result: BuiltImage | BuildFailure;
+      let result: Made | BuildFailure;
       try {
-        result = await buildOrExplain(deps, buildId, found.state.spec, number, writer, signal);
+        faultPoint('build.started');
+        result = await buildOrExplain(deps, { buildId, spec, number, secrets, say, signal });
       } catch (error) {
         const isCancelled = signal.aborted && !(signal.reason instanceof Shutdown);
-        await writer.write(isCancelled ? 'CANCELLED' : `INTERRUPTED ${interruption(error, signal)}`);
+        await say(isCancelled ? 'CANCELLED' : `INTERRUPTED ${interruption(error, signal)}`);
         await writer.close();
         if (isCancelled) return;
         throw error;
       }
-      if ('reason' in result) await writer.write(`FAILED ${result.reason}`);
+      if ('reason' in result) await say(`FAILED ${result.reason}`);
       const log = await writer.close();
       const durationMs = Math.round(performance.now() - begun);
       const at = deps.clock.now();

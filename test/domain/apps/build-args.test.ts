@@ -20,7 +20,13 @@ suite('build arguments', () => {
     for (const name of ['', '-v', '$(id)', 'a b', 'A=B', '1A', 'Ä', 'a\nb', 'x'.repeat(129)]) {
       assert.match(wrong(name), /name of letters/, name);
     }
-    for (const name of ['BUILDKIT_SYNTAX', 'BUILDKIT_INLINE_CACHE', 'TARGETARCH', 'BUILDPLATFORM']) {
+    for (const name of [
+      'BUILDKIT_SYNTAX',
+      'BUILDKIT_INLINE_CACHE',
+      'TARGETARCH',
+      'BUILDPLATFORM',
+      'APPHUB_SECRETS',
+    ]) {
       assert.match(wrong(name), /keeps to itself/, name);
     }
     assert.equal(wrong('TARGET'), '');

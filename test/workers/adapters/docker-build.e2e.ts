@@ -84,7 +84,7 @@ suite('building images', () => {
 
   test('is found again by its label, and tagged where the tag is lost', async () => {
     const { done, buildId } = await build({ Dockerfile: from });
-    const { steps: _steps, ...built } = await done;
+    const { steps: _steps, papers: _papers, ...built } = await done;
     const labels = { [labelOf.build]: buildId };
     assert.deepEqual(await docker.findImage(labels), built);
     const tag = `apphub/${instance}:again`;
