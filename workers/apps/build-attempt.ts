@@ -13,6 +13,7 @@ import { messageCharsMax } from '../../domain/kernel/limits.ts';
 import type { BuildConfig } from '../../platform/build-config.ts';
 import type { BuildSecrets } from '../../platform/build-secrets.ts';
 import { faultPoint } from '../../platform/fault.ts';
+import type { LogWriter } from '../../platform/log-store.ts';
 import { maskSecrets } from '../../platform/mask.ts';
 import {
   BuildFailure,
@@ -52,7 +53,7 @@ export type Attempt = {
   readonly spec: BuildSpec;
   readonly number: number;
   readonly secrets: GivenSecrets;
-  say(line: string): Promise<void>;
+  readonly say: LogWriter['write'];
   readonly signal: AbortSignal;
 };
 
