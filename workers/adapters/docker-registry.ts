@@ -11,7 +11,7 @@ import {
 
 const reasonCharsMax = 500;
 /** Of pushing and pulling: nothing that a second try would change. */
-const final = /denied|unauthorized|authentication required|not found|unknown|invalid/i;
+const final = /denied|unauthorized|authentication required|credentials|not found|unknown|invalid/i;
 
 export async function pushImage(engine: Engine, request: PushRequest): Promise<PushedImage> {
   const { imageId, repository, tag, signal, onLine } = request;
@@ -66,9 +66,9 @@ export async function pullImage(
   return inspect(engine, name);
 }
 
-/** The name for this registry, and for no other. */
+/** The name for this registry, and for no other. The engine wants to be told of none as well. */
 function authFor({ builds: { auth } }: Engine, repository: string) {
-  if (auth === undefined || !repository.startsWith(`${auth.host}/`)) return undefined;
+  if (auth === undefined || !repository.startsWith(`${auth.host}/`)) return {};
   return { username: auth.username, password: auth.password, serveraddress: auth.host };
 }
 
