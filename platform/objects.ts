@@ -5,7 +5,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 
@@ -18,17 +18,22 @@ const metaSuffix = '~type';
 type StoredObject = {
   readonly stream: Readable;
   readonly contentType: string;
+  /** How many the stream will give. */
   readonly bytes: number;
 };
+
+type ListedObject = { readonly key: string; readonly bytes: number; readonly changedAt: Date };
 
 export type Objects = {
   /** Durable once resolved; a reader sees the old bytes or the new ones, never a part. */
   put(key: string, bytes: Uint8Array, options: { contentType: string }): Promise<void>;
-  /** The caller reads the stream to its end or destroys it. */
-  get(key: string): Promise<StoredObject | undefined>;
+  /** From this byte on; nothing, where it has not so many. The caller reads the stream to its end or destroys it. */
+  get(key: string, from?: number): Promise<StoredObject | undefined>;
   has(key: string): Promise<boolean>;
   /** Removing what is not there is fine. */
   remove(key: string): Promise<void>;
+  /** Every object whose key begins so, in the order of their keys. */
+  list(prefix: string): AsyncIterable<ListedObject>;
 };
 
 /** The key of a picture is its content's, so the same picture is stored once. */
@@ -64,7 +69,7 @@ export function openFolderObjects(folder: string): Objects {
       await writeWhole(`${file}${metaSuffix}`, Buffer.from(contentType));
       await writeWhole(file, bytes);
     },
-    async get(key) {
+    async get(key, from = 0) {
       const file = fileOf(key);
       const handle = await open(file).catch(absent);
       if (handle === undefined) return undefined;
@@ -74,7 +79,8 @@ export function openFolderObjects(folder: string): Objects {
         return undefined;
       }
       const contentType = await readType(`${file}${metaSuffix}`);
-      return { stream: createReadStream('', { fd: handle }), contentType, bytes: seen.size };
+      const stream = createReadStream('', { fd: handle, start: from });
+      return { stream, contentType, bytes: Math.max(0, seen.size - from) };
     },
     async has(key) {
       return (await stat(fileOf(key)).catch(absent))?.isFile() ?? false;
@@ -84,8 +90,27 @@ export function openFolderObjects(folder: string): Objects {
       await rm(file, { force: true });
       await rm(`${file}${metaSuffix}`, { force: true });
     },
+    list: prefix => listFolder(folder, prefix),
   };
 }
+
+/** A folder is entered where it may hold keys that begin so. */
+async function* listFolder(root: string, prefix: string, below = ''): AsyncIterable<ListedObject> {
+  const entries = (await readdir(path.join(root, below), { withFileTypes: true }).catch(absent)) ?? [];
+  // As the keys are ordered: a folder's own have a slash behind its name.
+  const keys = entries.map(entry => `${below}${entry.name}${entry.isDirectory() ? '/' : ''}`).sort(byUnits);
+  for (const key of keys) {
+    const mayHold = key.startsWith(prefix) || (key.endsWith('/') && prefix.startsWith(key));
+    if (!mayHold || key.endsWith(metaSuffix) || path.posix.basename(key).startsWith('.')) continue;
+    if (key.endsWith('/')) yield* listFolder(root, prefix, key);
+    else {
+      const seen = await stat(path.join(root, key)).catch(absent);
+      if (seen !== undefined) yield { key, bytes: seen.size, changedAt: seen.mtime };
+    }
+  }
+}
+
+const byUnits = (a: string, b: string) => (a < b ? -1 : 1);
 
 async function readType(file: string): Promise<string> {
   const handle = await open(file).catch(absent);

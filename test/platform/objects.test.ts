@@ -1,7 +1,10 @@
 /** Objects in a folder and in S3: the same promises either way. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -52,6 +55,41 @@ function promises(name: string, open: () => Promise<Objects>): void {
       for (let at = 0; at < 20; at += 1) assert.equal((await read(`many/${at}`))?.text, String(at));
       assert.equal((await read('large'))?.text, large.toString());
       assert.equal((await read('same'))?.text, 'same');
+    });
+
+    test('from a byte on, and nothing where it has not so many', async () => {
+      await objects.put('part', Buffer.from('0123456789'), { contentType: 'a/b' });
+      const from = async (byte: number) => {
+        const found = await objects.get('part', byte);
+        const bytes = found === undefined ? Buffer.alloc(0) : await buffer(found.stream);
+        assert.equal(found?.bytes, bytes.length);
+        return bytes.toString();
+      };
+      assert.deepEqual(
+        [await from(0), await from(7), await from(9), await from(10), await from(99)],
+        ['0123456789', '789', '9', '', ''],
+      );
+      assert.equal(await objects.get('not-there', 3), undefined);
+    });
+
+    test('all whose keys begin so are listed in order', async () => {
+      const put = (key: string) => objects.put(key, Buffer.from(key), { contentType: 'a/b' });
+      const names = Array.from({ length: 120 }, (_, at) => `list/b/${String(at).padStart(5, '0')}`);
+      for (let at = 0; at < names.length; at += 50) await Promise.all(names.slice(at, at + 50).map(put));
+      await Promise.all(['list/a', 'list/aa', 'list/b0', 'list/c/d/e', 'lis', 'listless'].map(put));
+      const listed = async (prefix: string) => {
+        const keys: string[] = [];
+        for await (const { key, bytes, changedAt } of objects.list(prefix)) {
+          keys.push(key);
+          assert.equal(bytes, key.length);
+          assert.ok(Math.abs(changedAt.getTime() - Date.now()) < 600_000);
+        }
+        return keys;
+      };
+      assert.deepEqual(await listed('list/'), ['list/a', 'list/aa', ...names, 'list/b0', 'list/c/d/e']);
+      assert.deepEqual(await listed('list/b/0011'), names.slice(110));
+      assert.deepEqual(await listed('list/c/d'), ['list/c/d/e']);
+      assert.deepEqual(await listed('nothing/'), []);
     });
 
     test('a key is plain names with slashes between them, and leads nowhere else', async () => {
@@ -151,6 +189,34 @@ suite('objects', async () => {
       (await readdir(root)).filter(name => name.startsWith('.draft')),
       [],
     );
+  });
+
+  test('in S3: what does not fit in one answer is asked for page by page', async t => {
+    const asked: (string | null)[] = [];
+    const server = createServer((request, response) => {
+      const token = new URL(request.url ?? '', 'http://x').searchParams.get('continuation-token');
+      asked.push(token);
+      const more = token === null ? '<NextContinuationToken>n/1</NextContinuationToken>' : '';
+      const key = token === null ? 'logs/a/1' : 'logs/b/2';
+      response
+        .setHeader('content-type', 'application/xml')
+        .end(`<?xml version="1.0"?><ListBucketResult>${more}
+        <Contents><Key>apphub/${key}</Key><Size>7</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified>
+        </Contents></ListBucketResult>`);
+    }).listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
+    const objects = openObjects({ s3: { bucket: 'bucket', prefix: 'apphub/', endpoint, credentials } });
+    const found: unknown[] = [];
+    for await (const one of objects.list('logs/')) found.push(one);
+    const changedAt = new Date('2026-01-01T00:00:00.000Z');
+    assert.deepEqual(found, [
+      { key: 'logs/a/1', bytes: 7, changedAt },
+      { key: 'logs/b/2', bytes: 7, changedAt },
+    ]);
+    assert.deepEqual(asked, [null, 'n/1']);
   });
 
   test('in S3: a bucket that is not there is an error, and not an absent object', async () => {

@@ -4,6 +4,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -48,8 +49,14 @@ function openS3Objects({
     async put(key, bytes, { contentType }) {
       await client.send(new PutObjectCommand({ ...at(key), Body: bytes, ContentType: contentType }));
     },
-    async get(key) {
-      const found = await client.send(new GetObjectCommand(at(key))).catch(absent);
+    async get(key, from = 0) {
+      const range = from === 0 ? {} : { Range: `bytes=${from}-` };
+      const found = await client.send(new GetObjectCommand({ ...at(key), ...range })).catch(error => {
+        // It is there, and has not so many bytes.
+        if (statusOf(error) === 416)
+          return { Body: Readable.from([]), ContentType: undefined, ContentLength: 0 };
+        return absent(error);
+      });
       if (!(found?.Body instanceof Readable)) return undefined;
       const { Body: stream, ContentType: contentType, ContentLength: bytes } = found;
       return { stream, contentType: contentType ?? 'application/octet-stream', bytes: bytes ?? 0 };
@@ -60,12 +67,34 @@ function openS3Objects({
     async remove(key) {
       await client.send(new DeleteObjectCommand(at(key)));
     },
+    async *list(begins) {
+      let token: string | undefined;
+      do {
+        const page = await client.send(
+          new ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: `${prefix}${begins}`,
+            ContinuationToken: token,
+          }),
+        );
+        for (const {
+          Key: key = '',
+          Size: bytes = 0,
+          LastModified: changedAt = new Date(0),
+        } of page.Contents ?? [])
+          yield { key: key.slice(prefix.length), bytes, changedAt };
+        token = page.NextContinuationToken;
+      } while (token !== undefined);
+    },
   };
 }
 
+const statusOf = (error: unknown) =>
+  error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+
 /** A HEAD has no body and so no error code, only its status. A bucket that is missing is an error all the same. */
 function absent(error: unknown): undefined {
-  const isAbsent = error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404;
+  const isAbsent = error instanceof S3ServiceException && statusOf(error) === 404;
   if (isAbsent && error.name !== 'NoSuchBucket') return undefined;
   throw error;
 }
