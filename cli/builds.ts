@@ -102,7 +102,8 @@ const logs = defineVerb({
   examples: ['apphub builds logs -f 0199…', 'apphub builds logs 0199… > build.log'],
   run: async ({ words: [id = ''], options, client, out, signal }) => {
     const offset = wholeNumber('offset', options.offset ?? '0', 0, Number.MAX_SAFE_INTEGER);
-    const query = options.follow ? { follow: true } : {};
+    // Without `download` an answer has at most 1 MiB of it.
+    const query = options.follow ? { follow: true } : { download: true };
     await printLog(client, out, { path: buildPath(id, 'logs'), query, offset }, signal);
     return exits.ok;
   },

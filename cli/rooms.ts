@@ -18,6 +18,7 @@ import { type Gateway, openGateway } from '../platform/gateway.ts';
 import { httpServer } from '../platform/http.ts';
 import { listenTo } from '../platform/listen.ts';
 import type { Log } from '../platform/log.ts';
+import { openObjectLogStore } from '../platform/log-objects.ts';
 import { openLogStore } from '../platform/log-store.ts';
 import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
@@ -127,11 +128,15 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
           },
         },
   );
+  const logLimits = { logBytesMax: options.storage.logs.bytesMax };
   return {
     sql,
     store: events.store,
     objects,
-    logs: openLogStore(path.join(dataDir, 'logs')),
+    logs:
+      s3 === undefined
+        ? openLogStore(path.join(dataDir, 'logs'), logLimits)
+        : openObjectLogStore(objects, logLimits),
     docker: openDocker({ host, instance: secrets.instance, builds: engineBuilds(options.builds), log }),
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
   };

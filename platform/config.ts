@@ -7,6 +7,7 @@ import { appPattern } from '../domain/kernel/limits.ts';
 import { type BuildConfig, readBuilds } from './build-config.ts';
 import { parseOperators } from './operators.ts';
 import { readSandbox, type SandboxConfig } from './sandbox-config.ts';
+import { readStorage, type StorageConfig } from './storage-config.ts';
 
 export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
 export type Room = (typeof rooms)[number];
@@ -56,6 +57,7 @@ export type Config = {
   readonly builds: BuildConfig;
   readonly launches: LaunchConfig;
   readonly sandbox: SandboxConfig;
+  readonly storage: StorageConfig;
   readonly s3: S3Config | undefined;
   readonly logLevel: string;
 };
@@ -151,6 +153,7 @@ export function readConfig(env: Env): Config {
       keptAwake: integer(env, 'APPHUB_LAUNCHES_KEPT_AWAKE', 0, 0, 1_000),
     },
     sandbox: parsed(() => readSandbox(env)),
+    storage: parsed(() => readStorage(env)),
     s3: s3(env),
     logLevel: level(env),
   };

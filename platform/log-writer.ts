@@ -1,6 +1,6 @@
 /**
- * Lines to bytes: masked, within the limits, and kept in order for a place that may be slow. Where a log is larger than it may be,
- * its beginning and its end are kept: what went wrong is most often said last.
+ * Lines to bytes: masked, within the limits, and kept in order for a place that may be slow. Where a log is larger than it may
+ * be, its beginning and its end are kept: what went wrong is most often said last.
  */
 const logBytesMaxDefault = 16 * 1024 * 1024;
 const lineBytesMaxDefault = 16 * 1024;

@@ -120,6 +120,16 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     title: 'This was asked too often',
     advice: 'Go on after the seconds of `Retry-After`; the field `RateLimit` says how many are left.',
   },
+  'log-removed': {
+    status: 410,
+    title: 'The log is not kept any more',
+    advice: 'Build it again. APPHUB_LOG_DAYS and APPHUB_LOGS_PER_APP say how long logs are kept.',
+  },
+  'range-not-satisfiable': {
+    status: 416,
+    title: 'There are not so many bytes',
+    advice: 'Ask for a part that begins before `bytes`, or without a field `Range`.',
+  },
   'upgrade-required': {
     status: 426,
     title: 'This is a WebSocket',

@@ -31,7 +31,20 @@ export async function* whole(logs: LogStore, id: string, from: number): AsyncIte
   }
 }
 
-/** Everything from `from` on, until the log has ended. What `mayCome` denies never gets a log, and is not waited for. */
+/** The bytes from `start` to before `end`, which are there. */
+export async function* span(logs: LogStore, id: string, start: number, end: number): AsyncIterable<Buffer> {
+  for (let offset = start; offset < end; ) {
+    const part = await logs.read(id, offset, Math.min(partBytesMax, end - offset));
+    if (part === undefined || part.bytes.length === 0) return;
+    yield part.bytes;
+    offset = part.nextOffset;
+  }
+}
+
+/**
+ * Everything from `from` on, as it comes, for as long as more may come. A log may end more than once: whoever writes it goes
+ * down, and the next one goes on.
+ */
 export async function* followed(
   logs: LogStore,
   id: string,
@@ -39,11 +52,19 @@ export async function* followed(
   mayCome: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncIterable<Buffer> {
-  while (!signal.aborted && (await logs.read(id, 0, 1)) === undefined) {
-    if (!(await mayCome())) return;
-    await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
+  let offset = from;
+  while (!signal.aborted) {
+    const part = await logs.read(id, offset, 1);
+    if (part !== undefined && !part.ended) {
+      for await (const bytes of logs.follow(id, offset, signal)) {
+        offset += bytes.length;
+        yield bytes;
+      }
+    } else if (await mayCome()) await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    else break;
   }
-  yield* logs.follow(id, from, signal);
+  // What came between the two looks.
+  if (!signal.aborted) yield* whole(logs, id, offset);
 }
 
 /** The last `count` lines. Costs a walk over the log, twice, and memory for a part of it. */

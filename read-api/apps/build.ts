@@ -5,20 +5,16 @@ import type { BuildProvenance } from '../../domain/apps/build.ts';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import { type Identity, requireApp } from '../../platform/auth.ts';
-import type { LogStore } from '../../platform/log-store.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
-import { followed, streamed, whole } from '../log-text.ts';
 import { newestFirst, type PageQuery } from '../page.ts';
-import { Count, listOf, nullable, oneOf, Paging, PlainText, Text, Time } from '../shapes.ts';
+import { Count, listOf, nullable, oneOf, Paging, Text, Time } from '../shapes.ts';
 import { type Place, placesOf } from './build-queue.ts';
 import { Statement, statementOf } from './provenance.ts';
 
 const config = { scope: 'apps:read' } as const;
 const tags = ['builds'];
 const table = 'apps_builds';
-const partBytesMax = 1 << 20;
-const offsetMax = 2 ** 40;
 
 const statuses = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'superseded'];
 const Status = Type.Union(statuses.map(one => Type.Literal(one)));
@@ -92,7 +88,7 @@ export function buildOf(row: BuildRow, place: Place | undefined) {
 const Query = Type.Object({ ...After, ...Paging, status: Type.Optional(Status) });
 const BuildParams = Type.Object({ buildId: Type.String({ format: 'uuid' }) });
 
-export type BuildDeps = { sql: Knex; fresh: Freshness; logs: LogStore };
+export type BuildDeps = { sql: Knex; fresh: Freshness };
 
 export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
   const { sql, fresh } = deps;
@@ -169,60 +165,10 @@ export function buildReads(deps: BuildDeps): FastifyPluginAsyncTypebox {
   };
 }
 
-/** What a build printed. */
-export function buildLogReads({ sql, fresh, logs }: BuildDeps): FastifyPluginAsyncTypebox {
-  return async app => {
-    app.addHook('preHandler', fresh.check);
-    app.get(
-      '/builds/:buildId/logs',
-      {
-        config,
-        schema: {
-          tags,
-          summary: 'What a build printed, as plain text; with follow it goes on until the build ends',
-          params: BuildParams,
-          querystring: Type.Object({
-            ...After,
-            offset: Type.Optional(Type.Integer({ minimum: 0, maximum: offsetMax, description: 'In bytes' })),
-            follow: Type.Optional(Type.Boolean()),
-            download: Type.Optional(Type.Boolean()),
-          }),
-          produces: ['text/plain'],
-          response: { 200: PlainText },
-        },
-      },
-      async (request, reply) => {
-        const { buildId } = request.params;
-        const { offset = 0, follow = false, download = false } = request.query;
-        await presentBuild(sql, buildId, request.identity);
-        reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store');
-        if (download) reply.header('content-disposition', `attachment; filename="build-${buildId}.log"`);
-        if (follow || download) {
-          const gone = new AbortController();
-          reply.raw.once('close', () => gone.abort());
-          const lines = follow
-            ? followed(logs, buildId, offset, () => isDue(sql, buildId), gone.signal)
-            : whole(logs, buildId, offset);
-          return reply.send(streamed(reply, lines));
-        }
-        const part = await logs.read(buildId, offset, partBytesMax);
-        reply.header('x-apphub-next-offset', String(part?.nextOffset ?? offset));
-        return reply.send(part?.bytes ?? Buffer.alloc(0));
-      },
-    );
-  };
-}
-
 /** Rejects with 404 where there is none, and with 403 where the asker may not reach its app. */
-async function presentBuild(sql: Knex, buildId: string, identity: Identity): Promise<BuildRow> {
+export async function presentBuild(sql: Knex, buildId: string, identity: Identity): Promise<BuildRow> {
   const row = await sql(table).where({ build_id: buildId }).first();
   if (row === undefined) throw new Refusal('not-found', { buildId });
   requireApp(identity, row.app_id);
   return row;
-}
-
-/** A build that was cancelled before it began never gets a log. */
-async function isDue(sql: Knex, buildId: string): Promise<boolean> {
-  const row = await sql(table).where({ build_id: buildId }).first('status');
-  return ['queued', 'running'].includes(row?.status);
 }

@@ -5,6 +5,7 @@ import { suite, test } from 'node:test';
 import { readBuilds } from '../../platform/build-config.ts';
 import { ConfigError, readConfig } from '../../platform/config.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
+import { readStorage } from '../../platform/storage-config.ts';
 
 suite('settings', () => {
   test('without any, everything is on this machine', () => {
@@ -45,6 +46,7 @@ suite('settings', () => {
         keptAwake: 0,
       },
       sandbox: readSandbox({}),
+      storage: readStorage({}),
       builds: readBuilds({}),
       s3: undefined,
       logLevel: 'info',

@@ -113,9 +113,10 @@ export async function finishBuild(
     bytes: 5,
     ports: [8_081, 80],
   },
+  attempt = 1,
 ): Promise<void> {
   const log = { lines: 2, bytes: 20, truncated: false };
-  const data = { buildId, attempt: 1, durationMs: 99, log, at: new Date().toISOString(), result };
+  const data = { buildId, attempt, durationMs: 99, log, at: new Date().toISOString(), result };
   await say(api, builds, buildId, { type: 'FinishBuild', data } as never);
 }
 

@@ -58,7 +58,8 @@ export function LogView({ path, label, name, isEndless = false, failedStep = nul
             html`<button type="button" class="small" onClick=${end.toEnd}><${Icon}
             name="down" />To the end</button>`
           }
-          <a href=${path} download=${`${name}.log`}>Download</a>
+          <a class="button small" href=${`${path}${path.includes('?') ? '&' : '?'}download=true`}
+            download=${`${name}.log`}><${Icon} name="download" />Download</a>
         </span>
       </p>
     </div>

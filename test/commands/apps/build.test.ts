@@ -180,6 +180,11 @@ suite('builds', async () => {
       return buildId;
     };
 
+    const end = async (id: string) => {
+      await startBuild(api, id);
+      await finishBuild(api, id, { reason: 'exit code 1', step: null, instruction: null });
+    };
+
     test('what is there now, from an offset in bytes on; nothing where nothing was printed', async () => {
       const id = await build('log-now');
       const at = async (query: string) => {
@@ -223,6 +228,7 @@ suite('builds', async () => {
       const late = (await open(24)).text();
       for (const line of lines.slice(1)) await writer.write(line);
       await writer.close();
+      await end(id);
       for (let next = await reader.read(); !next.done; next = await reader.read())
         text += Buffer.from(next.value).toString();
       assert.equal(text, whole);
@@ -243,6 +249,7 @@ suite('builds', async () => {
       const line = 'x'.repeat(9_999);
       for (let at = 0; at < 250; at += 1) await writer.write(line);
       await writer.close();
+      await end(id);
       const expected = `${line}\n`.repeat(250);
       assert.ok((await api.ask('GET', `/builds/${id}/logs?download=true`)).text === expected);
       assert.ok((await api.ask('GET', `/builds/${id}/logs?follow=true`)).text === expected);
