@@ -1,6 +1,7 @@
 /**
- * From asking for a launch to the first byte of its app through the preview proxy, beside a hardened `docker run` of the same image
- * by hand, on a network of its own as each launch has one; the same for waking one that sleeps; and fifty launches asked for at once.
+ * From asking for a launch to the first byte of its app through the preview proxy, beside a hardened `docker run` of the same
+ * image by hand, on a network of its own as each launch has one; the same for waking one that sleeps; and fifty launches asked
+ * for at once.
  */
 import { execFile } from 'node:child_process';
 import { get } from 'node:http';

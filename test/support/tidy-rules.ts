@@ -42,8 +42,9 @@ const rules: readonly Rule[] = [
   {
     files: /^workers\//,
     mayImport:
-      /^(domain|eventstore|workers)\/|^platform\/(build-config|build-secrets|fault|log|log-store|mask|objects|metrics)\.ts$/,
+      /^(domain|eventstore|workers)\/|^platform\/(build-secrets|fault|log|log-store|mask|objects|metrics)\.ts$/,
   },
+  { files: /^workers\//, mayImport: /^platform\/(build|sandbox|storage)-config\.ts$/ },
   {
     files: /^workers\//,
     mayImport: /^commands\/(execute|clock|derive-id)\.ts$|^(node:|bullmq$|ioredis$|knex$)/,
