@@ -53,6 +53,7 @@ export function openTestDocker() {
       for (const { Id } of await api.listImages({ filters: { label } })) {
         await api.getImage(Id).remove({ force: true });
       }
+      for (const image of await docker.listImages()) await docker.removeImage(image);
       for (const folder of folders) await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,7 +1,8 @@
 /** The engine's classic builder: each step is a container, which the engine holds to the limits. */
 import { type BuilderAnswer, type BuilderRequest, cut, stepFailure } from './docker-builder.ts';
+import { type Leftover, openLeftover } from './docker-leftovers.ts';
 import { type Message, readMessages, textOfAux } from './docker-messages.ts';
-import { BuildFailure, cpuSharesDefault, type Engine } from './docker-types.ts';
+import { BuildFailure, cpuSharesDefault, type Engine, labelOf } from './docker-types.ts';
 
 const cpuPeriodUs = 100_000;
 const openLineCharsMax = 8_193;
@@ -26,11 +27,13 @@ export async function buildOnClassic(engine: Engine, request: BuilderRequest): P
     abortSignal: stop,
     ...registryConfig(engine),
   };
+  const leftover = openLeftover(engine, request.labels[labelOf.build]);
   const output = await engine.api.buildImage(request.context, options);
-  const { imageId, said } = await readOutput(output, request);
+  const { imageId, said } = await readOutput(output, request, leftover);
   if (imageId === undefined) {
     throw new BuildFailure('The Docker engine went away during the build', { ...place, retryable: true });
   }
+  await leftover.forget();
   // The engine puts each label on by a step of its own after the last one of the Dockerfile.
   return { imageId, steps: (place.step ?? 0) - Object.keys(request.labels).length, digests: digestsIn(said) };
 }
@@ -43,13 +46,18 @@ function registryConfig({ builds: { auth } }: Engine) {
 
 type Said = { readonly ref: string | null; readonly digest: string };
 
-async function readOutput(output: NodeJS.ReadableStream, { onLine, place }: BuilderRequest) {
+async function readOutput(
+  output: NodeJS.ReadableStream,
+  { onLine, place }: BuilderRequest,
+  leftover: Leftover,
+) {
   let imageId: string | undefined;
   let partial = '';
   const said: Said[] = [];
   const say = async (line: string) => {
     const step = /^Step (\d+)\/\d+ : (.*)$/.exec(line);
     if (step !== null) Object.assign(place, { step: Number(step[1]), instruction: cut(step[2] ?? '') });
+    leftover.heard(line);
     await onLine(line);
   };
   const endLine = async () => {

@@ -1,6 +1,7 @@
 /** The words of the Docker adapter: its labels, limits, results and the two ways in which it fails. */
 import type Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
+import type { EngineStore } from './docker-store-types.ts';
 
 /** The names of the labels. Their values are ids; people find them with `docker ps --filter label=…`. */
 export const labelOf = {
@@ -288,7 +289,7 @@ export type FoundImage = Omit<BuiltImage, 'steps' | 'papers'>;
  * The engine as the workers see it. Each call is safe to repeat: what is there is found by its label.
  * Errors of the engine itself (gone, overloaded) are thrown as they come and are worth a retry.
  */
-export type Docker = {
+export type Docker = EngineStore & {
   /** Whether the engine answers within 2 s, and if not a sentence for people. Never throws. */
   ping(): Promise<EngineAnswer>;
   machine(): Promise<Machine>;

@@ -8,6 +8,7 @@ import Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
 import { buildImage, findImage, papersOf, planBuild } from './docker-build.ts';
 import { findContainers, listNetworks } from './docker-found.ts';
+import { engineStore } from './docker-images.ts';
 import { removeDeployment, removeLaunch, startContainer } from './docker-launch.ts';
 import { containerLogs, lastLinesOf, watchDeaths } from './docker-logs.ts';
 import { waitUntilReady } from './docker-ready.ts';
@@ -58,6 +59,7 @@ export function openDocker({ host, instance = 'apphub', builds, log }: DockerOpt
     containerLogs: (launchId, request) => containerLogs(engine, launchId, request),
     lastLines: (launchId, deployment) => lastLinesOf(engine, launchId, deployment),
     watchDeaths: signal => watchDeaths(engine, signal),
+    ...engineStore(engine),
   };
 }
 

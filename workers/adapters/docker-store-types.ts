@@ -1,0 +1,36 @@
+/** The words of what lies on engines: images, what failed builds have left, and the room they take. */
+
+/** One image of a build of this installation, or what one that did not succeed has left as cache for the next. */
+export type EngineImage = {
+  readonly engine: string;
+  readonly imageId: string;
+  readonly kind: 'image' | 'leftover';
+  readonly buildId: string;
+  /** Layers that it shares with others included. */
+  readonly bytes: number;
+  readonly createdAt: Date;
+};
+
+export type EngineRoom = {
+  readonly engine: string;
+  /** What all images of this installation take together: layers that they share count once. */
+  readonly imageBytes: number;
+  /** BuildKit's cache, whoever has built on the engine; null where it was not asked for. */
+  readonly cacheBytes: number | null;
+  /** Of the file system that the engine keeps everything on; null where that cannot be seen from here. */
+  readonly disk: { readonly freeBytes: number; readonly bytes: number } | null;
+};
+
+export type EngineStore = {
+  /** Every image of this installation, on every engine. */
+  listImages(): Promise<EngineImage[]>;
+  /**
+   * `removed`: neither it nor its names are there any more. `used`: a container is made of it, also one that does not run.
+   * Nothing there is fine.
+   */
+  removeImage(image: Pick<EngineImage, 'engine' | 'imageId'>): Promise<'removed' | 'used'>;
+  /** Engines that do not answer are left out. Looking at the cache is dear on engines of before version 23. */
+  rooms(options: { readonly withCache: boolean }): Promise<EngineRoom[]>;
+  /** Takes what was used longest ago until not more than this is left. Answers with how much went. */
+  pruneCache(engine: string, keepBytes: number): Promise<number>;
+};
