@@ -16,6 +16,7 @@ import {
   supersede,
   supersedeBuilds,
 } from './apps/build.ts';
+import { eraseUnnamedSecrets, sweepBuildSteps } from './apps/build-sweep.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
 import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
 import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
@@ -86,6 +87,8 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     await supersede(all, {});
     await sweepJobs(all);
     await sweepArchived(all);
+    await eraseUnnamedSecrets(all);
+    if ((await deps.docker.ping()).ok) await sweepBuildSteps(all);
     await removeOldFolders(deps.workDir);
   };
   const agree = async () => {

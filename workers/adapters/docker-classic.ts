@@ -2,6 +2,7 @@
 import { type BuilderAnswer, type BuilderRequest, cut, stepFailure } from './docker-builder.ts';
 import { type Leftover, openLeftover } from './docker-leftovers.ts';
 import { type Message, readMessages, textOfAux } from './docker-messages.ts';
+import { markOf } from './docker-steps.ts';
 import { BuildFailure, cpuSharesDefault, type Engine, labelOf } from './docker-types.ts';
 
 const cpuPeriodUs = 100_000;
@@ -11,6 +12,7 @@ const engineWords = /^(?:Step \d|Removing intermediate container | ---> |Success
 
 export async function buildOnClassic(engine: Engine, request: BuilderRequest): Promise<BuilderAnswer> {
   const { limits, place, stop } = request;
+  const build = request.labels[labelOf.build];
   const options = {
     t: request.tag,
     dockerfile: request.dockerfilePath,
@@ -22,6 +24,7 @@ export async function buildOnClassic(engine: Engine, request: BuilderRequest): P
     cpuperiod: cpuPeriodUs,
     cpuquota: Math.round(limits.cpus * cpuPeriodUs),
     cpushares: limits.cpuShares ?? cpuSharesDefault,
+    ...(build === undefined ? {} : { extrahosts: markOf(build) }),
     rm: true,
     forcerm: true,
     abortSignal: stop,

@@ -166,6 +166,15 @@ export type BuildSettings = {
   readonly cgroups?: string | undefined;
 };
 
+/** A container of the classic builder. */
+export type BuildStep = {
+  readonly containerId: string;
+  readonly buildId: string;
+  readonly isRunning: boolean;
+  /** How long ago it ended; 0 while it runs. */
+  readonly endedMs: number;
+};
+
 export type BuildSecret = { readonly value: string; readonly version: number };
 
 export type BuildImageRequest = {
@@ -299,6 +308,11 @@ export type Docker = EngineStore & {
   buildImage(request: BuildImageRequest): Promise<BuiltImage>;
   /** What an image that was made by this plan was made of, by what the engine has now. */
   papersOf(plan: BuildPlan): Promise<Papers>;
+  /** Every step of a build that is a container, whoever's build it is. */
+  listBuildSteps(): Promise<BuildStep[]>;
+  removeBuildStep(containerId: string): Promise<void>;
+  /** Ends what an engine that was killed has left of BuildKit's steps; answers how many processes. */
+  endOrphanedSteps(): Promise<number>;
   /** Gives the image this name in its registry and sends what is not there yet. Throws BuildFailure. */
   pushImage(request: PushRequest): Promise<PushedImage>;
   /** Fetches the image, unless it is there. Its digest says what it is. Throws BuildFailure. */

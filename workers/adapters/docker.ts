@@ -13,6 +13,7 @@ import { removeDeployment, removeLaunch, startContainer } from './docker-launch.
 import { containerLogs, lastLinesOf, watchDeaths } from './docker-logs.ts';
 import { waitUntilReady } from './docker-ready.ts';
 import { pullImage, pushImage } from './docker-registry.ts';
+import { endOrphanedSteps, listBuildSteps, removeBuildStep } from './docker-steps.ts';
 import type { BuildSettings, Docker, Engine, EngineAnswer } from './docker-types.ts';
 
 const pingMsMax = 2_000;
@@ -47,6 +48,9 @@ export function openDocker({ host, instance = 'apphub', builds, log }: DockerOpt
     planBuild: request => planBuild(engine, request),
     buildImage: request => buildImage(engine, request),
     papersOf: plan => papersOf(engine, plan),
+    listBuildSteps: () => listBuildSteps(engine),
+    removeBuildStep: containerId => removeBuildStep(engine, containerId),
+    endOrphanedSteps: () => endOrphanedSteps(engine),
     pushImage: request => pushImage(engine, request),
     pullImage: (image, signal) => pullImage(engine, image, signal),
     findImage: (labels, tag) => findImage(engine, labels, tag),

@@ -5,9 +5,11 @@ import { build } from '../../domain/apps/build.ts';
 import { ingestion } from '../../domain/apps/ingestion.ts';
 import { launch } from '../../domain/apps/launch.ts';
 import { repository } from '../../domain/apps/repository.ts';
+import type { BuildSecrets } from '../../platform/build-secrets.ts';
 import { attempt, causedBy, type Effect, type Send, textOf } from '../effect.ts';
 import { type Reaction, run } from '../reaction.ts';
 import { tablesHave } from '../tables.ts';
+import { removeSecretsOf } from './build-sweep.ts';
 
 const rowsMax = 500;
 
@@ -19,7 +21,7 @@ export const archiveReaction: Reaction = {
   },
 };
 
-export type ArchiveDeps = Send & { readonly sql: Knex };
+export type ArchiveDeps = Send & { readonly sql: Knex; readonly buildSecrets: BuildSecrets };
 
 /** Waits for the tables to know of the archiving, so that nothing requested before it is missed. */
 export function endArchived(deps: ArchiveDeps): Effect {
@@ -53,6 +55,7 @@ export async function endWorkOf(deps: ArchiveDeps, appId: string): Promise<void>
     const command = { type: 'CancelBuild', data: { buildId, at } } as const;
     await attempt(deps, build, buildId, command, metadata, ['build/already-finished']);
   }
+  await removeSecretsOf(deps, appId);
   const launches = await sql('apps_launches')
     .where({ app_id: appId })
     .whereNotIn('status', ['stopping', 'stopped', 'expired', 'failed'])

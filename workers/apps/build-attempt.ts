@@ -28,6 +28,7 @@ import {
 import { cloneRepository, GitFailure } from '../adapters/git.ts';
 import type { Send } from '../effect.ts';
 import { withWorkFolder } from '../work-folder.ts';
+import { endStepsOf } from './build-sweep.ts';
 import { findContextFolder } from './inspect/build-context.ts';
 
 /** How often a build may be begun: an engine that dies each time is perhaps killed by it. */
@@ -100,6 +101,7 @@ export async function buildOrExplain(deps: AttemptDeps, attempt: Attempt): Promi
     if (found === undefined && number > startsMax) {
       return { reason: 'The build was interrupted too often.', ...nowhere };
     }
+    if (number > 1) await endStepsOf(deps.docker, buildId);
     const built = found && { image, imageId: found.imageId, bytes: found.bytes, ports: found.ports };
     const { papers, ...made } = await withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
       built === undefined ? makeImage(deps, attempt, directory) : findPapers(deps, attempt, directory, built),

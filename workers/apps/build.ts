@@ -168,6 +168,7 @@ export function runBuild(deps: BuildDeps): Effect {
       const durationMs = Math.round(performance.now() - begun);
       const at = deps.clock.now();
       await send({ type: 'FinishBuild', data: { buildId, attempt: number, durationMs, log, at, result } });
+      faultPoint('build.told');
     },
   };
 }
