@@ -1,6 +1,7 @@
 /** What workers would report, said to the deciders as they would say it: for tests of what is seen of it over HTTP. */
 import { execute } from '../../commands/execute.ts';
 import { type BuildCommand, build } from '../../domain/apps/build.ts';
+import type { DeploymentEnd } from '../../domain/apps/deployment.ts';
 import { type Inspection, ingestion } from '../../domain/apps/ingestion.ts';
 import { launch } from '../../domain/apps/launch.ts';
 import { repository } from '../../domain/apps/repository.ts';
@@ -164,6 +165,41 @@ export async function startLaunch(api: Target, launchId: string, hostPort = 40_0
 export async function markRunning(api: Target, launchId: string): Promise<void> {
   const data = { launchId, deployment: 1, startedInMs: 850, at: new Date().toISOString() };
   await say(api, launches, launchId, { type: 'MarkLaunchRunning', data } as never);
+}
+
+/** The deployment that is coming gets its container and answers. */
+export async function bringUp(api: Target, launchId: string, deployment: number): Promise<void> {
+  const at = new Date().toISOString();
+  const place = { containerId: `k${deployment}`, engine: 'default', host: '127.0.0.1', hostPort: 40_000 };
+  const started = { launchId, deployment, ...place, port: 80, at };
+  await say(api, launches, launchId, { type: 'StartLaunch', data: started } as never);
+  const answers = { launchId, deployment, startedInMs: 420, at: new Date().toISOString() };
+  await say(api, launches, launchId, { type: 'MarkLaunchRunning', data: answers } as never);
+}
+
+/** Its container ends, or none comes up; what follows the decider says. */
+export async function endDeployment(
+  api: Target,
+  launchId: string,
+  deployment: number,
+  end: Partial<DeploymentEnd> = {},
+): Promise<void> {
+  const ended = { reason: 'The app ended by itself with exit code 3', exitCode: 3, oomKilled: false };
+  const data = {
+    launchId,
+    deployment,
+    ...ended,
+    lastLines: ['oh', 'no'],
+    ...end,
+    at: new Date().toISOString(),
+  };
+  await say(api, launches, launchId, { type: 'FailDeployment', data } as never);
+}
+
+/** The container of a deployment that is over is gone. */
+export async function confirmRetired(api: Target, launchId: string, deployment: number): Promise<void> {
+  const data = { launchId, deployment, at: new Date().toISOString() };
+  await say(api, launches, launchId, { type: 'ConfirmRetired', data } as never);
 }
 
 export async function confirmRemoved(api: Target, launchId: string): Promise<void> {

@@ -1,11 +1,10 @@
 /** The page of one app: what it is, and a section for each thing that can be done with it. */
-import { say } from '../lib/announce.js';
 import { getJson, Problem } from '../lib/api.js';
 import { html, useEffect, useRef } from '../lib/html.js';
 import { useKeys } from '../lib/keys.js';
 import { useLive } from '../lib/live.js';
 import { appUrl, go } from '../lib/router.js';
-import { useTitle } from '../lib/use.js';
+import { useSpoken, useTitle } from '../lib/use.js';
 import { ProblemBox } from '../parts/problem.js';
 import { statusWord } from '../parts/status.js';
 import { AppHead, ArchivedNotice } from './app-head.js';
@@ -38,7 +37,7 @@ export function AppPage({ appId, section, itemId }) {
   const app = live.value;
   const shown = sections.find(({ path }) => path === section);
   useTitle(app === undefined ? appId : shown?.path ? `${shown.name} · ${app.name}` : app.name);
-  useSpokenStatus(app);
+  useSpoken(statusWords(app));
   const nav = useRef(/** @type {HTMLElement | null} */ (null));
   const isThere = app !== undefined;
   // On a small screen the sections are wider than it; the present one is always in sight.
@@ -80,17 +79,10 @@ export function AppPage({ appId, section, itemId }) {
   `;
 }
 
-/** Says it when the app, its build or its launch has come to something else. @param {App | undefined} app */
-function useSpokenStatus(app) {
-  const before = useRef(/** @type {string | undefined} */ (undefined));
-  const text =
-    app &&
-    `${app.name}: source ${statusWord(app.status)}${app.build ? `, build ${statusWord(app.build.status)}` : ''}`;
-  useEffect(() => {
-    if (before.current !== undefined && text !== undefined && before.current !== text) say(text);
-    before.current = text;
-  }, [text]);
-}
+/** How its source and its build stand. @param {App | undefined} app */
+const statusWords = app =>
+  app &&
+  `${app.name}: source ${statusWord(app.status)}${app.build ? `, build ${statusWord(app.build.status)}` : ''}`;
 
 /** @param {{ what: string, name: string }} props */
 function NotHere({ what, name }) {

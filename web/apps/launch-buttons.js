@@ -10,7 +10,7 @@ import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { LaunchDialog } from './launch-form.js';
 
-/** @import { App } from '../lib/shapes.js' */
+/** @import { App, Launch } from '../lib/shapes.js' */
 
 /**
  * Asks for a launch and goes where it can be seen.
@@ -42,3 +42,10 @@ export function LaunchButtons({ app }) {
     ${isOpen && html`<${LaunchDialog} app=${app} onClose=${() => setOpen(false)} onLaunch=${launchApp} />`}
   `;
 }
+
+/**
+ * The options of a launch that is over, to launch it once more.
+ * @param {{ app: App, launch: Launch, onClose: () => void }} props
+ */
+export const LaunchAgain = ({ app, launch, onClose }) =>
+  html`<${LaunchDialog} app=${app} like=${launch} onClose=${onClose} onLaunch=${launchApp} />`;

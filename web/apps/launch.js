@@ -1,62 +1,68 @@
-/** The launches of an app: the one that is looked at, running in its frame, and the others. */
-import { toast } from '../lib/announce.js';
-import { write } from '../lib/api.js';
-import { durationOf } from '../lib/format.js';
-import { html, useState } from '../lib/html.js';
-import { useMay } from '../lib/identity.js';
+/** The launches of an app: the one that is looked at, and the others. */
+import { html } from '../lib/html.js';
 import { appUrl } from '../lib/router.js';
-import { useAction } from '../lib/use.js';
-import { Icon } from '../parts/icon.js';
-import { LogView } from '../parts/log.js';
-import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Status } from '../parts/status.js';
-import { Ago, Elapsed, Remaining } from '../parts/time.js';
-import { useLaunches } from './list.js';
+import { Ago, Remaining } from '../parts/time.js';
+import { LaunchPanel } from './launch-panel.js';
+import { isAlive, isChangeable } from './launch-words.js';
+import { useLaunch, useLaunches } from './list.js';
 
 /** @import { App, Launch } from '../lib/shapes.js' */
-
-const isAlive = (/** @type {Launch} */ { status }) =>
-  ['requested', 'starting', 'running', 'stopping'].includes(status);
 
 /** @param {{ app: App, itemId: string }} props */
 export function LaunchSection({ app, itemId }) {
   const { items, error, more, reload } = useLaunches(app.id);
-  const shown = items?.find(({ id }) => id === itemId) ?? items?.find(isAlive);
   if (items === undefined) {
     return error === undefined
       ? html`<p class="waiting" role="status"><span class="spinner"></span>Reading launches…</p>`
       : html`<${ProblemBox} error=${error} onRetry=${reload} />`;
   }
-  if (items.length === 0) return html`<${NoLaunch} app=${app} />`;
+  const asked = items.find(({ id }) => id === itemId);
+  const shown = asked ?? (itemId === '' ? (items.find(isAlive) ?? items[0]) : undefined);
+  if (items.length === 0 && itemId === '') return html`<${NoLaunch} app=${app} />`;
   return html`
     <section class="panel-stack" aria-label="Launches">
-      ${shown && html`<${LaunchPanel} key=${shown.id} app=${app} launch=${shown} />`}
+      ${shown && html`<${LaunchPanel} key=${shown.id} app=${app} launch=${shown} isFull />`}
+      ${!shown && html`<${Elsewhere} key=${itemId} app=${app} launchId=${itemId} />`}
+      ${items.length > 0 && html`<h2>All launches</h2>`}
       <ol class="rows" role="list">
-        ${items.map(
-          launch => html`
-            <li key=${launch.id}>
-              <a href=${appUrl(app.id, `launches/${launch.id}`)}
-                aria-current=${launch === shown ? 'true' : undefined}>
-                <${Status} status=${launch.status} />
-                <span>Launched <${Ago} at=${launch.requestedAt} /></span>
-                <span class="dim">
-                  ${launch.resourceProfile}${launch.env.length > 0 && `, ${launch.env.map(({ key }) => key).join(' ')}`}
-                  </span>
-                <span class="dim end">${
-                  launch.status === 'running'
-                    ? html`<${Remaining}
-                  until=${launch.expiresAt} />`
-                    : launch.endedAt && html`ended <${Ago} at=${launch.endedAt} />`
-                }
-                  </span>
-              </a>
-            </li>
-          `,
-        )}
+        ${items.map(launch => html`<${Row} key=${launch.id} launch=${launch} isShown=${launch === shown} />`)}
       </ol>
       ${more && html`<p class="more"><button type="button" onClick=${more}>Show older ones</button></p>`}
     </section>
+  `;
+}
+
+/** One that is named by the address and is none of the newest. @param {{ app: App, launchId: string }} props */
+function Elsewhere({ app, launchId }) {
+  const { value, error, reload } = useLaunch(launchId);
+  if (value?.appId === app.id) return html`<${LaunchPanel} app=${app} launch=${value} isFull />`;
+  if (value === undefined && error === undefined)
+    return html`<p class="waiting" role="status"><span class="spinner"></span>Reading the launch…</p>`;
+  const isUnknown = value !== undefined || /** @type {{ status?: number }} */ (error)?.status === 404;
+  if (!isUnknown) return html`<${ProblemBox} error=${error} onRetry=${reload} />`;
+  return html`<div class="empty small"><h2>There is no such launch</h2>
+    <p>${app.name} has none of this id. <a href=${appUrl(app.id, 'launches')}>All launches</a></p></div>`;
+}
+
+/** @param {{ launch: Launch, isShown: boolean }} props */
+function Row({ launch, isShown }) {
+  const { env, resourceProfile, access } = launch;
+  const words = [resourceProfile, access, ...env.map(({ key }) => key)].filter(Boolean);
+  return html`
+    <li>
+      <a href=${appUrl(launch.appId, `launches/${launch.id}`)} aria-current=${isShown ? 'true' : undefined}>
+        <${Status} status=${launch.status} />
+        <span>Launched <${Ago} at=${launch.requestedAt} /></span>
+        <span class="dim">${words.join(', ')}</span>
+        <span class="dim end">${
+          isChangeable(launch)
+            ? html`<${Remaining} until=${launch.expiresAt} />`
+            : launch.endedAt && html`ended <${Ago} at=${launch.endedAt} />`
+        }</span>
+      </a>
+    </li>
   `;
 }
 
@@ -70,101 +76,8 @@ function NoLaunch({ app }) {
           ? 'There is no image yet. Once a build has succeeded, Launch starts it in a sandbox.'
           : 'Press Launch above. It starts in a sandbox of its own and is used here in the page.'
       }</p>
-    </div>
-  `;
-}
-
-/** One launch from its request to its end. @param {{ app: App, launch: Launch }} props */
-export function LaunchPanel({ app, launch }) {
-  const [hasLog, setLog] = useState(false);
-  const stop = useAction(async () => {
-    await write('POST', `/launches/${launch.id}/stop`);
-    toast('Stopping');
-  });
-  const may = useMay('apps:launch', app.id);
-  const isRunning = launch.status === 'running';
-  return html`
-    <section class="panel launch" aria-label=${`Launch of ${app.name}`}>
-      <header class="panel-head">
-        <${Status} status=${launch.status} />
-        ${isRunning && html`<span class="dim"><${Remaining} until=${launch.expiresAt} /></span>`}
-        ${launch.startedInMs !== null && html`<span class="dim">up in ${durationOf(launch.startedInMs)}</span>`}
-        <div class="actions end">
-          ${
-            isRunning &&
-            html`<a class="button small" href=${launch.url} target="_blank" rel="noreferrer">
-            <${Icon} name="external" />Open in a tab</a>`
-          }
-          <button type="button" class="small" aria-expanded=${hasLog ? 'true' : 'false'}
-            onClick=${() => setLog(!hasLog)}><${Icon} name="list" />Log</button>
-          ${
-            isAlive(launch) &&
-            launch.status !== 'stopping' &&
-            html`<${MayButton} may=${may} class="small danger" isBusy=${stop.isBusy}
-              onClick=${() => stop.run()}><${Icon} name="stop" />Stop<//><${Why} may=${may} />`
-          }
-        </div>
-      </header>
-      ${stop.problem && html`<${ProblemBox} what="It was not stopped" error=${stop.problem} />`}
-      ${isRunning ? html`<${Frame} app=${app} launch=${launch} />` : html`<${NotRunning} launch=${launch} />`}
-      ${
-        hasLog &&
-        html`<${LogView} path=${`/launches/${launch.id}/logs`} label="Log of the app" isEndless
-        name=${`launch-${launch.id}`} key=${isAlive(launch) ? 'live' : 'ended'} />`
-      }
-    </section>
-  `;
-}
-
-/**
- * The app runs on an origin of its own, so it may have scripts and its own storage and still reaches nothing of this page.
- * It may not take over the window.
- */
-const sandbox = [
-  'allow-scripts',
-  'allow-same-origin',
-  'allow-forms',
-  'allow-modals',
-  'allow-popups',
-  'allow-popups-to-escape-sandbox',
-  'allow-downloads',
-  'allow-pointer-lock',
-].join(' ');
-
-/** @param {{ app: App, launch: Launch }} props */
-function Frame({ app, launch }) {
-  return html`<iframe class="frame" src=${launch.url} title=${`${app.name}, running`} sandbox=${sandbox}
-    allow="fullscreen" referrerpolicy="no-referrer"></iframe>`;
-}
-
-/** @param {{ launch: Launch }} props */
-function NotRunning({ launch }) {
-  const { status, failure, waitingFor } = launch;
-  if (status === 'failed') {
-    return html`
-      <div class="panel-body">
-        <p class="failure"><strong>${failure?.reason ?? 'It failed.'}</strong>
-          ${failure?.exitCode != null && ` (exit code ${failure.exitCode})`}</p>
-        ${
-          (failure?.lastLines.length ?? 0) > 0 &&
-          html`<pre class="log" tabindex="0"
-          aria-label="Last lines of the app">${failure?.lastLines.join('\n')}</pre>`
-        }
-      </div>
-    `;
-  }
-  /** @type {Readonly<Record<string, string>>} */
-  const words = {
-    requested: 'It will be started in a moment.',
-    starting: 'The container is up; waiting until the app answers.',
-    stopping: 'The container is being removed.',
-    stopped: 'It was stopped, and its container is gone.',
-    expired: 'Its time was over, and its container is gone.',
-  };
-  return html`
-    <div class="panel-body center">
-      <p>${words[status]}${isAlive(launch) && html` <${Elapsed} since=${launch.requestedAt} />`}</p>
-      ${waitingFor && html`<p class="waiting-for"><${Icon} name="warn" />${waitingFor}</p>`}
+      <p class="dim">A launch keeps its address for as long as it lives. It sleeps when nobody visits, wakes for the
+        next one who does, and takes over newer builds without a visitor noticing.</p>
     </div>
   `;
 }

@@ -1,24 +1,27 @@
 /** The app at a glance: the thing itself where it runs, else what comes next, beside the way from its source to here. */
 import { ordinalOf, shortCommit } from '../lib/format.js';
-import { html, useState } from '../lib/html.js';
+import { html, useRef, useState } from '../lib/html.js';
 import { appUrl } from '../lib/router.js';
 import { Icon } from '../parts/icon.js';
 import { Status } from '../parts/status.js';
+import { Ago } from '../parts/time.js';
 import { BuildPanel, isOpen } from './build.js';
 import { isTooSmall } from './card.js';
 import { IngestionActions, Timeline } from './ingestion.js';
-import { LaunchPanel } from './launch.js';
+import { LaunchPanel } from './launch-panel.js';
+import { isAlive } from './launch-words.js';
 import { useIngestions, useLaunches } from './list.js';
 
 /** @import { App, Launch } from '../lib/shapes.js' */
 
+/** How many of those that live are listed beside the one that is shown. */
+const aliveMax = 5;
+
 /** @param {{ app: App }} props */
 export function Overview({ app }) {
-  const launches = useLaunches(app.id).items ?? [];
-  const alive = launches.filter(({ status }) =>
-    ['requested', 'starting', 'running', 'stopping'].includes(status),
-  );
-  const shown = alive.find(({ status }) => status === 'running') ?? alive[0];
+  const launches = useLaunches(app.id).items;
+  const alive = (launches ?? []).filter(isAlive);
+  const shown = useShown(launches ?? [], alive);
   return html`
     <div class="two">
       <div class="panel-stack">
@@ -26,10 +29,28 @@ export function Overview({ app }) {
         <${Pictures} app=${app} />
       </div>
       <aside class="panel-stack" aria-label="From source to launch">
-        <${Way} app=${app} running=${alive.length} />
+        <${Way} app=${app} alive=${alive} />
       </aside>
     </div>
   `;
+}
+
+/**
+ * The launch that matters most: what runs, what is on its way, and what was looked at just now when it has ended; or failed, and
+ * nothing came after it.
+ * @param {Launch[]} launches newest first @param {Launch[]} alive
+ */
+function useShown(launches, alive) {
+  const before = useRef('');
+  const [newest] = launches;
+  const seen = launches.find(({ id }) => id === before.current);
+  const shown =
+    alive.find(({ status }) => status === 'running') ??
+    alive[0] ??
+    seen ??
+    (newest?.status === 'failed' ? newest : undefined);
+  before.current = shown?.id ?? '';
+  return shown;
 }
 
 /** What matters most now. @param {{ app: App, launch: Launch | undefined }} props */
@@ -73,11 +94,12 @@ function Stage({ app, launch }) {
   `;
 }
 
-/** From source to launch: three stations, each with where it stands. @param {{ app: App, running: number }} props */
-function Way({ app, running }) {
+/** From source to launch: three stations, each with where it stands. @param {{ app: App, alive: Launch[] }} props */
+function Way({ app, alive }) {
   const { items } = useIngestions(app.id, 1);
   const run = items?.[0];
   const { build } = app;
+  const running = alive.filter(({ status }) => status === 'running').length;
   return html`
     <ol class="way" role="list">
       <li class="panel panel-body">
@@ -112,15 +134,23 @@ function Way({ app, running }) {
           html`<${Status} status="running"
           word=${`${running} now`} />`
         }</h2>
-        <p class="dim">
-          ${running > 0 && 'Each in a sandbox, behind an address of its own.'}
-          ${running === 0 && (app.release === null ? 'Possible once there is an image.' : 'None at present.')}
-          </p>
+        ${
+          alive.length > 0
+            ? html`<ul class="alive" role="list">${alive.slice(0, aliveMax).map(
+                launch => html`<li key=${launch.id}><a href=${appUrl(app.id, `launches/${launch.id}`)}><${Status}
+                status=${launch.status} /></a><span class="dim"><${Ago} at=${sinceOf(launch)} /></span></li>`,
+              )}</ul>`
+            : html`<p class="dim">${app.release === null ? 'Possible once there is an image.' : 'None at present.'}</p>`
+        }
         <p class="way-foot"><a href=${appUrl(app.id, 'launches')}>All launches</a></p>
       </li>
     </ol>
   `;
 }
+
+/** Since when it is as it is, as far as that is known. @param {Launch} launch */
+const sinceOf = ({ status, runningAt, sleptAt, requestedAt }) =>
+  (status === 'running' ? runningAt : status === 'asleep' ? sleptAt : null) ?? requestedAt;
 
 /** @param {{ app: App }} props */
 function Pictures({ app }) {

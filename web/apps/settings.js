@@ -10,6 +10,7 @@ import { Field, focusFirstWrong } from '../parts/field.js';
 import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { words } from './register-words.js';
+import { SandboxPanel } from './sandbox.js';
 
 /** @import { App } from '../lib/shapes.js' */
 
@@ -26,7 +27,8 @@ const names = /** @type {const} */ ([
 /** @param {{ app: App }} props */
 export function SettingsSection({ app }) {
   if (app.status === 'archived') return html`<p class="dim">An archived app cannot be changed.</p>`;
-  return html`<div class="two"><${Edit} app=${app} /><aside><${Archive} app=${app} /></aside></div>`;
+  return html`<div class="two"><${Edit} app=${app} />
+    <aside class="panel-stack"><${SandboxPanel} app=${app} /><${Archive} app=${app} /></aside></div>`;
 }
 
 /** @param {{ app: App }} props */

@@ -58,7 +58,7 @@ export async function getJson(path, { after, signal } = {}) {
 
 /**
  * Writes; the same `key` never does it twice. Without one (null) it may be done twice; some answers cannot be given again.
- * @param {'POST' | 'PATCH' | 'DELETE'} method @param {string} path @param {unknown} [body] @param {string | null} [key]
+ * @param {'POST' | 'PUT' | 'PATCH' | 'DELETE'} method @param {string} path @param {unknown} [body] @param {string | null} [key]
  * @returns {Promise<any>} the data of the answer: `{ id, position }`, and what the route adds @throws {Problem}
  */
 export async function write(method, path, body, key = randomKey()) {

@@ -29,7 +29,7 @@ export async function followText(path, { isEndless, signal, onText, onAgain, onS
       ...(isEndless ? { tail: `${tailLines}` } : { offset: `${offset}` }),
     });
     try {
-      const answer = await getStream(`${path}?${query}`, signal);
+      const answer = await getStream(`${path}${path.includes('?') ? '&' : '?'}${query}`, signal);
       if (isEndless) {
         decoder = new TextDecoder();
         onAgain();

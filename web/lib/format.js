@@ -15,6 +15,14 @@ export function durationOf(ms) {
   return `${Math.floor(ms / day)} d ${Math.floor((ms % day) / hour)} h`;
 }
 
+/** A length of time that somebody has chosen: `90 s`, `30 min`, `2 h`, `1 day`. @param {number} seconds */
+export function spanOf(seconds) {
+  const ms = seconds * second;
+  if (ms >= day && ms % day === 0) return countOf(ms / day, 'day');
+  if (ms >= hour && ms % hour === 0) return `${ms / hour} h`;
+  return ms >= minute && ms % minute === 0 ? `${ms / minute} min` : `${seconds} s`;
+}
+
 /** `3 minutes ago`. @param {string} time RFC 3339 @param {number} now */
 export function agoOf(time, now) {
   const ms = now - Date.parse(time);

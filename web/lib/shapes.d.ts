@@ -123,6 +123,7 @@ export type App = {
   build: Build | null;
   release: { buildId: string; image: string; commit: string } | null;
   launch: { running: number };
+  sandbox: Sandbox;
   createdAt: string;
   updatedAt: string;
   ingestedAt: string | null;
@@ -155,23 +156,78 @@ export type Ingestion = {
   timeline: Step[];
 };
 
+export type Sandbox = { egress: string[]; allowRoot: boolean; runtime: string };
+
+export type LaunchFailure = {
+  reason: string;
+  exitCode: number | null;
+  oomKilled: boolean;
+  lastLines: string[];
+  at: string;
+  isLoop: boolean;
+};
+
 export type Launch = {
   id: string;
   appId: string;
   buildId: string;
   image: string;
-  status: 'requested' | 'starting' | 'running' | 'stopping' | 'stopped' | 'expired' | 'failed';
+  status:
+    | 'requested'
+    | 'starting'
+    | 'running'
+    | 'asleep'
+    | 'waking'
+    | 'restarting'
+    | 'stopping'
+    | 'stopped'
+    | 'expired'
+    | 'failed';
   url: string;
   env: { key: string; value: string }[];
   resourceProfile: string;
   port: number | null;
   startedInMs: number | null;
-  failure: { reason: string; exitCode: number | null; lastLines: string[] } | null;
+  owner: string;
+  access: 'private' | 'public';
+  restart: 'no' | 'on-failure';
+  idleSeconds: number | null;
+  healthPath: string | null;
+  sandbox: Sandbox;
+  deployment: number;
+  serving: number | null;
+  failure: LaunchFailure | null;
+  because: string | null;
+  sleepReason: string | null;
   requestedAt: string;
   runningAt: string | null;
+  sleptAt: string | null;
   endedAt: string | null;
   expiresAt: string;
   waitingFor: string | null;
+};
+
+export type Deployment = {
+  deployment: number;
+  cause: 'start' | 'redeploy' | 'rollback' | 'wake' | 'restart';
+  status: 'coming' | 'serving' | 'retiring' | 'gone';
+  buildId: string;
+  image: string;
+  commit: string | null;
+  imageRemoved: string | null;
+  engine: string | null;
+  startedInMs: number | null;
+  failure: LaunchFailure | null;
+  requestedAt: string;
+  notBefore: string | null;
+  runningAt: string | null;
+  goneAt: string | null;
+};
+
+export type LaunchOptions = {
+  profiles: { name: string; memoryBytes: number; cpus: number }[];
+  idleSeconds: { min: number; max: number; default: number | null };
+  ttlSeconds: { min: number; max: number; default: number };
 };
 
 export type HistoryEvent = {

@@ -1,5 +1,6 @@
 /** Small hooks that many parts need. */
-import { useEffect, useRef, useState } from './html.js';
+import { say } from './announce.js';
+import { useEffect, useLayoutEffect, useRef, useState } from './html.js';
 
 /** The title of the window while a component is shown. @param {string} title */
 export function useTitle(title) {
@@ -22,6 +23,33 @@ export function useNow(everyMs, isOn = true) {
     return () => clearInterval(timer);
   }, [everyMs, isOn]);
   return now;
+}
+
+/** Says it, for those who do not see it, when the text becomes another one. @param {string | undefined} text */
+export function useSpoken(text) {
+  const before = useRef(/** @type {string | undefined} */ (undefined));
+  useEffect(() => {
+    if (before.current !== undefined && text !== undefined && text !== '' && before.current !== text)
+      say(text);
+    before.current = text;
+  }, [text]);
+}
+
+/**
+ * When what has the focus goes away with a change of its box, the focus goes to what `next` finds in the box, not to the top
+ * of the page. The component that calls it must be the one whose change takes things away.
+ * @param {{ current: HTMLElement | null }} box
+ * @param {string} next a selector
+ */
+export function useKeptFocus(box, next) {
+  // As it is before this change reaches the document.
+  const had = box.current?.contains(document.activeElement) === true;
+  useLayoutEffect(() => {
+    const isLost = document.activeElement === null || document.activeElement === document.body;
+    if (!had || !isLost) return;
+    const found = box.current?.querySelector(next);
+    if (found instanceof HTMLElement) found.focus({ preventScroll: true });
+  });
 }
 
 /**

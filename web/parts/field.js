@@ -78,6 +78,26 @@ export function Choice({ label, value, options, isFirst, onChoose }) {
 }
 
 /**
+ * One of a few that need a sentence each.
+ * @param {{ legend: string, name: string, value: string, options: string[][], onChoose: (value: string) => void }} props
+ */
+export function Radios({ legend, name, value, options, onChoose }) {
+  return html`
+    <fieldset class="radios">
+      <legend>${legend}</legend>
+      ${options.map(
+        ([key = '', word, hint]) => html`
+        <label class="check tall" key=${key}>
+          <input type="radio" name=${name} value=${key} checked=${key === value} onChange=${() => onChoose(key)} />
+          <span>${word}<span class="hint">${hint}</span></span>
+        </label>
+      `,
+      )}
+    </fieldset>
+  `;
+}
+
+/**
  * Puts the focus on the first field in a form that is wrong, opening what hides it.
  * @param {HTMLFormElement | null} form
  */

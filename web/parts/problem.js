@@ -13,6 +13,9 @@ const advice = {
   'foreign-resource': 'Ask whoever runs AppHub for access to it, or sign in as somebody who has it.',
   'not-protected': 'On the machine AppHub runs on, its page can be used at http://localhost without HTTPS.',
   'launch/no-image': 'Build the app first; a build that failed has no image.',
+  'launch/image-removed': 'Build it again, and its image is there again.',
+  'launch/no-earlier-build': 'Only one build has run here yet. Once another one has, there is a way back.',
+  'launch/already-ended': 'Launch it again; it gets an address of its own.',
   'build/no-commit':
     'Its source has not been read yet. Wait until it is ready, or look at why reading failed.',
 };

@@ -24,6 +24,14 @@ export function Remaining({ until }) {
     ${durationOf(Math.ceil(ms / 1_000) * 1_000)} left</time>`;
 }
 
+/** `The next try is in 4 s`, and at that time `… now`. @param {{ at: string, what: string }} props */
+export function Soon({ at, what }) {
+  const now = useNow(1_000);
+  const ms = Date.parse(at) - now;
+  const when = ms > 0 ? `in ${durationOf(Math.ceil(ms / 1_000) * 1_000)}` : 'now';
+  return html`<span class="elapsed">${what} ${when}.</span>`;
+}
+
 /** A time to come, as a date. @param {{ at: string }} props */
 export function Until({ at }) {
   return html`<time datetime=${at} title=${dateTimeOf(at)}>${dayTimeOf(at)}</time>`;
