@@ -75,6 +75,7 @@ export type Launch = {
   url: string;
   env: { key: string; value: string }[];
   resourceProfile: string;
+  access?: 'private' | 'public';
   port: number | null;
   startedInMs: number | null;
   failure: { reason: string; exitCode: number | null; lastLines: string[] } | null;

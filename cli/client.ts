@@ -29,7 +29,7 @@ export type Client = {
    * Repeated safely under one Idempotency-Key when the connection breaks or the server is busy. With the key null it is sent
    * without one, and once.
    */
-  write<T extends Written = Written>(
+  write<T extends { data: object } = Written>(
     method: Exclude<Method, 'GET'>,
     path: string,
     body?: unknown,
@@ -88,7 +88,7 @@ export function openClient(env: Readonly<Record<string, string | undefined>>, si
         ? { data: rows }
         : { data: rows, meta: { ...meta, nextCursor: cursor ?? null } };
     },
-    write: <T extends Written>(
+    write: <T extends { data: object }>(
       method: Exclude<Method, 'GET'>,
       path: string,
       body?: unknown,

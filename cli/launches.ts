@@ -2,10 +2,10 @@
 
 import type { Launch, Many, One } from './api.ts';
 import { appPath, wrote } from './apps.ts';
-import { openInBrowser } from './browser.ts';
 import type { Client } from './client.ts';
 import { exits, UsageError } from './exit.ts';
 import { duration, plain, relative } from './format.ts';
+import { open, revokeLinks, share } from './launch-access.ts';
 import { printLog } from './logs.ts';
 import { facts, type Output, status } from './output.ts';
 import { progressLine } from './say.ts';
@@ -56,6 +56,7 @@ const start = defineVerb({
     },
     profile: { type: 'string', value: 'size', help: 'small, medium or large' },
     ttl: { type: 'string', value: 'time', help: 'Stop it after 90, 10m, 2h or 7d; default an hour' },
+    public: { type: 'boolean', help: 'Let everybody in who has the address; default: private' },
     port: {
       type: 'string',
       value: 'number',
@@ -70,12 +71,13 @@ const start = defineVerb({
   ],
   about: 'Variables are plain configuration that everybody may read in the history: no place for a secret.',
   run: async ({ words: [app = ''], options, client, out, signal }) => {
-    const { build, env, profile, ttl, port } = options;
+    const { build, env, profile, ttl, port, public: isPublic } = options;
     const body = {
       ...(build === undefined ? {} : { buildId: build }),
       ...(env === undefined ? {} : { env: env.map(variableOf) }),
       ...(profile === undefined ? {} : { resourceProfile: profile }),
       ...(ttl === undefined ? {} : { ttlSeconds: secondsOf('ttl', ttl) }),
+      ...(isPublic === true ? { access: 'public' } : {}),
       ...(port === undefined ? {} : { port: wholeNumber('port', port, 1, portMax) }),
     };
     const written = await client.write('POST', appPath(app, 'launches'), body, options['idempotency-key']);
@@ -113,22 +115,6 @@ const show = defineVerb({
   },
 });
 
-const open = defineVerb({
-  summary: 'Open a running launch in the browser',
-  words: '<launch>',
-  options: { print: { type: 'boolean', help: 'Print the address only' } },
-  examples: ['apphub launches open 0199…', 'curl "$(apphub launches open --print 0199…)"'],
-  run: async ({ words: [id = ''], options, client, out }) => {
-    const answer = await client.get<One<Launch>>(launchPath(id));
-    const { status: now, url } = answer.data;
-    if (now !== 'running') throw new Error(`Launch ${id} is ${now}, not running`);
-    if (out.json) out.document(answer);
-    else out.line(plain(url));
-    if (!options.print && !out.json && out.terminal) await openInBrowser(url);
-    return exits.ok;
-  },
-});
-
 const logs = defineVerb({
   summary: 'Print what a running app writes',
   words: '<launch>',
@@ -148,7 +134,16 @@ const logs = defineVerb({
   },
 });
 
-export const verbs: Readonly<Record<string, Verb>> = { list, start, stop, show, open, logs };
+export const verbs: Readonly<Record<string, Verb>> = {
+  list,
+  start,
+  stop,
+  show,
+  open,
+  share,
+  'revoke-links': revokeLinks,
+  logs,
+};
 
 function launchPath(...parts: readonly string[]): string {
   return `/launches/${parts.map(encodeURIComponent).join('/')}`;
@@ -195,6 +190,7 @@ function launchCard(out: Output, launch: Launch): void {
   out.line(`Launch ${out.paint('bold', launch.id)} of ${launch.appId}  ${status(out, launch.status)}`);
   facts(out, [
     ['Address', launch.status === 'running' ? plain(launch.url) : null],
+    ['Access', launch.access ?? null],
     ['Waiting', launch.waitingFor],
     ['Image', launch.image],
     ['Build', launch.buildId],
@@ -250,7 +246,9 @@ async function watchLaunch(
   );
   const data = await read(position);
   if (out.json) out.record({ kind: 'result', data });
-  else if (code === exits.ok && until === 'running') out.line(plain(data.url));
-  else launchCard(out, data);
+  else if (code === exits.ok && until === 'running') {
+    out.line(plain(data.url));
+    if (data.access === 'private') out.note(`It is private: \`apphub launches open ${id}\` lets you in.`);
+  } else launchCard(out, data);
   return code;
 }

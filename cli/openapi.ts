@@ -10,9 +10,17 @@ import { registerMetrics } from '../platform/metrics.ts';
 import { openFolderObjects } from '../platform/objects.ts';
 import { knownOperators } from '../platform/operators.ts';
 import { openPostgres } from '../platform/postgres.ts';
+import { previewAddresses } from '../platform/preview-address.ts';
+import { openGrants } from '../platform/preview-grant.ts';
+import { openInvites } from '../platform/preview-invite.ts';
 import { readSandbox } from '../platform/sandbox-config.ts';
 import { registerReads } from '../read-api/index.ts';
 
+const invites = openInvites({
+  grants: openGrants(['']),
+  addresses: previewAddresses({ domain: 'localhost', port: 80, publicUrl: 'http://localhost' }),
+  now: systemClock.now,
+});
 const nobody = { identify: async () => undefined };
 
 /** Registers the routes on a server that never listens; nothing they would lean on is touched. */
@@ -27,6 +35,7 @@ export async function describeApi(version: string): Promise<object> {
     allowLocalRepositories: false,
     launchIdleSeconds: null,
     webhookSecret: '',
+    invites,
     buildSecrets: openBuildSecrets(sql, ''),
     signInOperators: knownOperators([]),
     sessionTimes: { idleSeconds: 0, absoluteSeconds: 0 },
@@ -47,6 +56,7 @@ export async function describeApi(version: string): Promise<object> {
     logs: openLogStore('.'),
     objects: openFolderObjects('.'),
     previewUrl: launchId => launchId,
+    invites,
     containerLogs: async function* () {},
     pingRedis: undefined,
     previewOrigins: '',

@@ -5,13 +5,12 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { wakerOf } from '../commands/apps/deployment.ts';
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
 import type { BuildConfig } from '../platform/build-config.ts';
 import { openBuildSecrets } from '../platform/build-secrets.ts';
-import { clientAddress } from '../platform/client-address.ts';
+import { clientAddress, trusts } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
 import { type Gateway, openGateway } from '../platform/gateway.ts';
@@ -22,22 +21,21 @@ import { openObjectLogStore } from '../platform/log-objects.ts';
 import { openLogStore } from '../platform/log-store.ts';
 import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
-import { type PreviewProxy, previewProxy } from '../platform/preview-proxy.ts';
 import { Problem } from '../platform/problem.ts';
 import { pingRedis } from '../platform/redis.ts';
-import { keepSecret } from '../platform/secret-file.ts';
-import { openServer, refuse } from '../platform/server.ts';
+import { keepSecret, keepSecretBefore } from '../platform/secret-file.ts';
+import { hurry, openServer, refuse } from '../platform/server.ts';
 import { projections } from '../projections/index.ts';
 import { checkpointChannel, project } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
 import { openFreshness } from '../read-api/fresh.ts';
 import { registerReads } from '../read-api/index.ts';
-import { upstreamOf } from '../read-api/preview.ts';
 import { openDocker } from '../workers/adapters/docker.ts';
 import { openObjects } from '../workers/adapters/objects.ts';
 import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
 import { describeApi } from './openapi.ts';
+import { atDoor, openInvitations, openPreviews, type Previews } from './previews.ts';
 
 const tablesMsMax = 30_000;
 const tablesLookMs = 50;
@@ -50,6 +48,8 @@ export type Secrets = {
   readonly sessionSecret: string;
   /** Seals the values of build secrets in the database. */
   readonly buildSecret: string;
+  /** The first signs what lets visitors in; what the others signed is good as well. */
+  readonly previewSecrets: readonly string[];
   /** Names this installation's containers on an engine that others may share. */
   readonly instance: string;
   readonly isNew: boolean;
@@ -67,6 +67,7 @@ export function keepSecrets(config: Config): Secrets {
     webhookSecret: webhook.secret,
     sessionSecret: keepSecret(file('session-secret')).secret,
     buildSecret: keepSecret(file('build-secret-key'), { given: config.buildSecretKey }).secret,
+    previewSecrets: keepSecretBefore(file('preview-secret'), { given: config.previews.secret }),
     instance: instance.secret,
   };
 }
@@ -184,7 +185,7 @@ type Doors = {
   app?: FastifyInstance;
   stream?: EventStream;
   gateway?: Gateway;
-  previews?: PreviewProxy;
+  previews?: Previews;
 };
 
 /** One HTTP server for whatever of commands, reads and page is in this process. */
@@ -200,23 +201,30 @@ async function openDoors(options: RoomsOptions, shared: Shared, closings: Closin
   const trustedProxies = isApart ? ['127.0.0.0/8', '::1', ...options.trustedProxies] : options.trustedProxies;
   const doors: Doors = {};
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
-  const server = openServer((request, response) => {
-    if (doors.previews?.matches(request)) doors.previews.handleRequest(request, response);
-    else handler(request, response);
-  });
+  const server = openServer(
+    (request, response) =>
+      atDoor(doors.previews, request, proxy => {
+        if (proxy !== undefined) return proxy.handleRequest(request, response);
+        hurry(request, response);
+        handler(request, response);
+      }),
+    { seesToBodies: true, isTrusted: trusts(options.trustedProxies) },
+  );
   const sockets = new Set<Socket>();
   server.on('connection', socket => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('upgrade', (request, socket, head) => {
-    if (doors.previews?.matches(request)) doors.previews.handleUpgrade(request, socket, head);
-    else if (doors.stream?.handles(request)) doors.stream.handleUpgrade(request, socket, head);
-    else if (doors.gateway !== undefined) doors.gateway.handleUpgrade(request, socket, head);
-    else refuse(socket, new Problem(404, 'not-found', 'There is no WebSocket at this address'));
+    atDoor(doors.previews, request, proxy => {
+      if (proxy !== undefined) proxy.handleUpgrade(request, socket, head);
+      else if (doors.stream?.handles(request)) doors.stream.handleUpgrade(request, socket, head);
+      else if (doors.gateway !== undefined) doors.gateway.handleUpgrade(request, socket, head);
+      else refuse(socket, new Problem(404, 'not-found', 'There is no WebSocket at this address'));
+    });
   });
   if (!isApart || rooms[0] === 'web') {
-    doors.previews = openPreviews(options, shared, access);
+    doors.previews = await openPreviews({ ...options, port }, { ...shared, ...access, secrets, log });
     closings.push(() => doors.previews?.close());
   }
   if (rooms[0] === 'web' && isApart) {
@@ -272,16 +280,6 @@ function noteUrl(dataDir: string, url: string, closings: Closing[]): void {
   closings.push(() => rmSync(file, { force: true }));
 }
 
-function openPreviews(options: RoomsOptions, { sql, store }: Shared, access: Access): PreviewProxy {
-  const wake = wakerOf({ store, clock: systemClock });
-  return previewProxy({
-    domain: options.previewDomain,
-    resolve: launchId => upstreamOf(sql, launchId, wake),
-    isPlatformToken: access.isPlatformToken,
-    log: options.log,
-  });
-}
-
 type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 
 async function openApi(
@@ -291,7 +289,7 @@ async function openApi(
   closings: Closing[],
   serverFactory: (serve: Serve) => Server,
 ): Promise<FastifyInstance> {
-  const { rooms, version, log, databaseUrl = '', redisUrl, previewDomain, secrets } = options;
+  const { rooms, version, log, databaseUrl = '', redisUrl, secrets } = options;
   const { trustedProxies, corsOrigins } = options;
   const app = await httpServer({
     logger: log,
@@ -302,6 +300,7 @@ async function openApi(
     serverFactory,
   });
   await registerMetrics(app);
+  const { addresses, invites } = openInvitations(options, secrets);
   if (rooms.includes('commands')) {
     await registerCommands(app, {
       store: shared.store,
@@ -309,6 +308,7 @@ async function openApi(
       allowLocalRepositories: options.allowLocalRepositories,
       launchIdleSeconds: options.launches.idleSeconds,
       webhookSecret: secrets.webhookSecret,
+      invites,
       buildSecrets: shared.buildSecrets,
       ...access,
       sessionTimes: options.sessionTimes,
@@ -319,12 +319,12 @@ async function openApi(
     const listen = (onMoved: () => void) => listenTo(databaseUrl, checkpointChannel, onMoved);
     const fresh = await openFreshness(shared.sql, listen);
     closings.push(() => fresh.close());
-    const previewPort = options.previewPort === 0 ? options.port : options.previewPort;
     const description = await describeApi(version);
     await registerReads(app, {
       ...shared,
       fresh,
-      previewUrl: launchId => `http://${launchId}.${previewDomain}:${previewPort}/`,
+      previewUrl: launchId => `${addresses.originOf(launchId)}/`,
+      invites,
       containerLogs: (launchId, request) => shared.docker.containerLogs(launchId, request),
       pingRedis: redisUrl === undefined ? undefined : () => pingRedis(redisUrl),
       signIn: {
@@ -332,7 +332,7 @@ async function openApi(
         token: access.tokenSignIn,
       },
       launch: { profiles: options.sandbox.profiles, idleSeconds: options.launches.idleSeconds },
-      previewOrigins: `http://*.${previewDomain}:${previewPort}`,
+      previewOrigins: addresses.pattern,
       describe: () => description,
     });
   }

@@ -9,6 +9,7 @@ import { type BuildInputDeps, buildInputCommands } from './apps/build-input.ts';
 import { deploymentCommands } from './apps/deployment.ts';
 import { ingestionCommands } from './apps/ingestion.ts';
 import { type LaunchDeps, launchCommands } from './apps/launch.ts';
+import { type LaunchAccessDeps, launchAccessCommands } from './apps/launch-access.ts';
 import { repositoryCommands } from './apps/repository.ts';
 import { sandboxCommands } from './apps/sandbox.ts';
 import { tagCommands } from './apps/tag.ts';
@@ -17,7 +18,8 @@ import { webhookCommands } from './apps/webhook.ts';
 export type CommandDeps = SessionDeps &
   SignInDeps &
   LaunchDeps &
-  BuildInputDeps & {
+  BuildInputDeps &
+  LaunchAccessDeps & {
     readonly allowLocalRepositories: boolean;
     /** Of the platform; each app's own is derived from it. */
     readonly webhookSecret: string;
@@ -31,6 +33,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(buildInputCommands(deps));
   await app.register(launchCommands(deps));
   await app.register(deploymentCommands(deps));
+  await app.register(launchAccessCommands(deps));
   await app.register(sandboxCommands(deps));
   await app.register(webhookCommands(deps));
   await app.register(apiKeyCommands(deps));

@@ -18,6 +18,12 @@ export function trusts(proxies: readonly string[]): (address: string) => boolean
   };
 }
 
+/** This machine's own. */
+export function isLoopback(address: string): boolean {
+  const plain = plainOf(address);
+  return plain === '::1' || plain.startsWith('127.');
+}
+
 /** An IPv4 address that came in through a socket of both families is shown as what it is. */
 const plainOf = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '');
 

@@ -23,10 +23,11 @@ export type Config = {
   readonly redisUrl: string | undefined;
   readonly eventstoreUrl: string | undefined;
   readonly dockerHost: string | undefined;
-  /** A launch is reached at `http://<launch>.<previewDomain>:<port>/`. */
+  /** A launch is reached at `<launch>.<previewDomain>`, by the scheme of the public address. */
   readonly previewDomain: string;
   /** Where previews are seen from outside when a proxy stands in front; undefined: this machine's own port. */
   readonly previewPort: number;
+  readonly previews: PreviewConfig;
   readonly allowLocalRepositories: boolean;
   /** Without Redis the jobs run in the process. False refuses to start instead. */
   readonly allowInlineMode: boolean;
@@ -75,6 +76,15 @@ type LaunchConfig = {
   readonly keptAwake: number;
 };
 
+type PreviewConfig = {
+  /** Signs what lets visitors in. By default one is made on the first start. */
+  readonly secret: string | undefined;
+  readonly bodyBytesMax: number;
+  /** Requests and WebSockets under way at once: of a launch, and of a visitor's address. */
+  readonly perLaunchMax: number;
+  readonly perVisitorMax: number;
+};
+
 export type OidcConfig = {
   readonly issuer: string;
   readonly clientId: string;
@@ -103,6 +113,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 export function readConfig(env: Env): Config {
   const port = integer(env, 'PORT', 4_000, 0, 65_535);
+  const publicUrl = origin(env, 'APPHUB_PUBLIC_URL');
   return {
     port,
     host: text(env, 'HOST') ?? '127.0.0.1',
@@ -116,8 +127,14 @@ export function readConfig(env: Env): Config {
       'kurrentdb+discover:',
     ]),
     dockerHost: text(env, 'DOCKER_HOST'),
-    previewDomain: text(env, 'APPHUB_PREVIEW_DOMAIN') ?? 'preview.localhost',
-    previewPort: integer(env, 'APPHUB_PREVIEW_PORT', port, 0, 65_535),
+    previewDomain: domain(env, 'APPHUB_PREVIEW_DOMAIN') ?? 'localhost',
+    previewPort: integer(env, 'APPHUB_PREVIEW_PORT', portOf(publicUrl) ?? port, 0, 65_535),
+    previews: {
+      secret: secret(env, 'APPHUB_PREVIEW_SECRET'),
+      bodyBytesMax: integer(env, 'APPHUB_PREVIEW_BODY_BYTES_MAX', 100 * 1024 * 1024, 1_024, 2 ** 40),
+      perLaunchMax: integer(env, 'APPHUB_PREVIEW_REQUESTS_PER_LAUNCH_MAX', 2_000, 1, 100_000),
+      perVisitorMax: integer(env, 'APPHUB_PREVIEW_REQUESTS_PER_VISITOR_MAX', 256, 1, 100_000),
+    },
     allowLocalRepositories: flag(env, 'APPHUB_ALLOW_LOCAL_REPOSITORIES', false),
     allowInlineMode: flag(env, 'APPHUB_ALLOW_INLINE_MODE', true),
     logDurability: durability(env),
@@ -129,7 +146,7 @@ export function readConfig(env: Env): Config {
       idleSeconds: integer(env, 'APPHUB_SESSION_IDLE_SECONDS', 8 * 3_600, 300, 30 * 86_400),
       absoluteSeconds: integer(env, 'APPHUB_SESSION_SECONDS', 7 * 86_400, 60, 90 * 86_400),
     },
-    publicUrl: origin(env, 'APPHUB_PUBLIC_URL'),
+    publicUrl,
     oidc: oidc(env),
     rateLimits: {
       identified: integer(env, 'APPHUB_REQUESTS_PER_MINUTE', 12_000, 1, 10_000_000),
@@ -232,6 +249,22 @@ function origin(env: Env, name: string): string | undefined {
   const isOrigin = parsed !== null && parsed.href === `${parsed.origin}/`;
   if (isOrigin && ['http:', 'https:'].includes(parsed.protocol)) return parsed.origin;
   throw new ConfigError(`${name} must be an address without a path, such as https://apphub.example.org`);
+}
+
+/** Of an address that people use; undefined where there is none. */
+function portOf(url: string | undefined): number | undefined {
+  if (url === undefined) return undefined;
+  const { port, protocol } = new URL(url);
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}
+
+/** A name in the DNS, in the letters that a Host field has it in. */
+function domain(env: Env, name: string): string | undefined {
+  const given = text(env, name)?.toLowerCase().replace(/\.$/, '');
+  if (given === undefined) return undefined;
+  const isName = /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(given) && isIP(given) === 0;
+  if (isName) return given;
+  throw new ConfigError(`${name} is "${given}"; it must be a domain such as preview.example.net`);
 }
 
 /** Sign-in at a provider, where an issuer is named. */

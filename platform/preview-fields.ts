@@ -1,10 +1,14 @@
 /**
- * What becomes of header fields between a visitor and an app. RFC 9110 section 7.6.1 says which end at each hop;
- * the rest of the rules keep the platform and the apps apart.
+ * What becomes of header fields between a visitor and an app. RFC 9110 section 7.6.1 says which end at each hop; the rest of
+ * the rules keep the platform and the apps apart. Fields are lists of name, value, name, value as they came, since most pass
+ * as they are.
  */
 import type { IncomingMessage } from 'node:http';
+import { grantParameter } from './preview-access.ts';
+import { withoutParameter } from './preview-address.ts';
+import { looksLikeGrant } from './preview-grant.ts';
 
-export type Fields = Record<string, string | string[]>;
+export type Fields = string[];
 
 const hopByHop = new Set([
   'connection',
@@ -23,90 +27,163 @@ const hopByHop = new Set([
 const claims = /^(?:forwarded|x-forwarded-.*|x-real-ip|x-apphub-.*)$/;
 const platformCookie = /^(?:__host-|__secure-)?apphub/i;
 const bearerProtocol = /^bearer\./;
+const tokenParameters = ['access_token', 'api_key', 'token'];
+/** Of the answer: what is said to hold for more than the app's own origin, or what the platform says itself. */
+const notReturned = new Set([
+  'x-frame-options',
+  'alt-svc',
+  'origin-agent-cluster',
+  'content-security-policy',
+]);
 
 export type IsPlatformToken = (token: string) => boolean;
 
-/** The fields of a request as the app gets them. */
-export function forwardedFields(request: IncomingMessage, isPlatformToken: IsPlatformToken): Fields {
-  const fields = passingFields(request.headersDistinct, name => claims.test(name));
-  const bearer = /^bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (bearer !== undefined && isPlatformToken(bearer.trim())) delete fields.authorization;
-  replace(fields, 'cookie', keepCookies(request.headers.cookie));
-  replace(fields, 'sec-websocket-protocol', keepProtocols(request, isPlatformToken));
+export type Forwarding = {
+  readonly scheme: string;
+  readonly address: string;
+  readonly isPlatformToken: IsPlatformToken;
+};
 
+/** The fields of a request as the app gets them. */
+export function forwardedFields(request: IncomingMessage, forwarding: Forwarding): Fields {
+  const { rawHeaders } = request;
+  const ofThisHop = hopsOf(request.headers.connection);
+  const fields: Fields = [];
+  const cookies: string[] = [];
+  const protocols: string[] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]];
+    const lower = name.toLowerCase();
+    if (lower === 'host' || hopByHop.has(lower) || ofThisHop?.has(lower) || isClaim(lower)) continue;
+    if (lower === 'cookie') cookies.push(...keptCookies(value));
+    else if (lower === 'sec-websocket-protocol') protocols.push(...keptProtocols(value, forwarding));
+    else if (lower === 'authorization' && opensThePlatform(value, forwarding)) continue;
+    else if (lower === 'referer') fields.push(name, withoutParameter(value, grantParameter).path);
+    else fields.push(name, value);
+  }
+  if (cookies.length > 0) fields.push('cookie', cookies.join('; '));
+  if (protocols.length > 0) fields.push('sec-websocket-protocol', protocols.join(', '));
   const { host = '' } = request.headers;
-  fields.host = host;
-  fields['x-forwarded-for'] = request.socket.remoteAddress ?? '';
-  fields['x-forwarded-host'] = host;
-  fields['x-forwarded-proto'] = isEncrypted(request) ? 'https' : 'http';
-  // Without a length Node would not frame the body of some methods, and the app would read it as a next request.
-  if (hasBody(request) && fields['content-length'] === undefined) fields['transfer-encoding'] = 'chunked';
+  fields.push('host', host);
+  fields.push('x-forwarded-for', forwarding.address);
+  fields.push('x-forwarded-host', host);
+  fields.push('x-forwarded-proto', forwarding.scheme);
   return fields;
 }
 
 /** The fields of an app's answer as the visitor gets them. `frameAncestors` are the origins that may frame it. */
-export function returnedFields(answer: IncomingMessage, launchId: string, frameAncestors: string): Fields {
-  const fields = passingFields(
-    answer.headersDistinct,
-    name => name === 'x-frame-options' || name === 'alt-svc' || claims.test(name),
-  );
-  const cookies = answer.headers['set-cookie'];
-  if (cookies !== undefined) fields['set-cookie'] = cookies.map(withoutDomain);
-  const policies = (answer.headersDistinct['content-security-policy'] ?? []).map(withoutFrameAncestors);
+export function returnedFields(
+  raw: readonly (string | Uint8Array)[],
+  { launchId, framedBy }: { readonly launchId: string; readonly framedBy: string },
+): Fields {
+  const fields: Fields = [];
+  const text = (at: number) => (typeof raw[at] === 'string' ? raw[at] : latin1Of(raw[at]));
+  let ofThisHop: ReadonlySet<string> | undefined;
+  let cluster = '?1';
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = text(at);
+    const lower = name.toLowerCase();
+    if (lower === 'connection') ofThisHop = hopsOf(text(at + 1), ofThisHop);
+    if (hopByHop.has(lower) || isClaim(lower)) continue;
+    const value = text(at + 1);
+    if (lower === 'set-cookie') {
+      if (!platformCookie.test(value)) fields.push(name, withoutDomain(value));
+    } else if (lower === 'clear-site-data') {
+      const cleared = clearedData(value);
+      if (cleared !== '') fields.push(name, cleared);
+    } else if (lower === 'content-security-policy') {
+      const policy = withoutFrameAncestors(value);
+      if (policy !== '') fields.push(name, policy);
+    } else if (lower === 'origin-agent-cluster') {
+      cluster = value;
+    } else if (!notReturned.has(lower)) {
+      fields.push(name, value);
+    }
+  }
   // Policies add up: the platform's own is one more, and the app cannot widen it.
-  fields['content-security-policy'] = [
-    ...policies.filter(policy => policy !== ''),
-    `frame-ancestors ${frameAncestors}`,
-  ];
-  fields['origin-agent-cluster'] ??= '?1';
-  fields['x-apphub-launch'] = launchId;
-  return fields;
+  fields.push('content-security-policy', `frame-ancestors ${framedBy}`);
+  fields.push('origin-agent-cluster', cluster);
+  fields.push('x-apphub-launch', launchId);
+  return ofThisHop === undefined ? fields : withoutNamed(fields, ofThisHop);
+}
+
+/** The path and query as the app gets them: a token of the platform in them is taken out, as in the platform's own addresses. */
+export function forwardedPath(
+  path: string,
+  { isPlatformToken }: Pick<Forwarding, 'isPlatformToken'>,
+): string {
+  if (!path.includes('?')) return path;
+  let kept = path;
+  for (const parameter of tokenParameters) {
+    const without = withoutParameter(kept, parameter);
+    if (without.value !== undefined && isPlatformToken(without.value)) kept = without.path;
+  }
+  return kept;
 }
 
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-export function isEncrypted(request: IncomingMessage): boolean {
-  return 'encrypted' in request.socket && request.socket.encrypted === true;
+/** Names that one end says are for this hop alone; nothing in the two common cases. */
+function hopsOf(value: string | undefined, before?: ReadonlySet<string>): ReadonlySet<string> | undefined {
+  if (value === undefined || value === 'keep-alive' || value === 'close') return before;
+  return new Set([...(before ?? []), ...value.toLowerCase().split(/[\s,]+/)]);
 }
 
-function passingFields(headers: NodeJS.Dict<string[]>, isDropped: (name: string) => boolean): Fields {
-  const ofThisHop = new Set((headers.connection ?? []).flatMap(value => value.toLowerCase().split(/[\s,]+/)));
-  const fields: Fields = {};
-  for (const [name, values = []] of Object.entries(headers)) {
-    if (hopByHop.has(name) || ofThisHop.has(name) || isDropped(name)) continue;
-    fields[name] = values.length === 1 ? (values[0] ?? '') : values;
-  }
-  return fields;
+function withoutNamed(fields: Fields, names: ReadonlySet<string>): Fields {
+  const isOurs = (at: number) => at >= fields.length - 6;
+  return fields.filter((_one, at) => isOurs(at) || !names.has((fields[at - (at % 2)] ?? '').toLowerCase()));
 }
 
-function replace(fields: Fields, name: string, value: string): void {
-  if (value === '') delete fields[name];
-  else if (fields[name] !== undefined) fields[name] = value;
+const isClaim = (name: string): boolean => (name[0] === 'x' || name[0] === 'f') && claims.test(name);
+
+const latin1Of = (bytes: Uint8Array | undefined): string =>
+  bytes === undefined ? '' : Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
+
+function keptCookies(value: string): readonly string[] {
+  const cookies = value.split(';').map(cookie => cookie.trim());
+  return cookies.filter(cookie => cookie !== '' && !platformCookie.test(cookie));
 }
 
-function keepCookies(cookies = ''): string {
-  const kept = cookies.split(';').filter(cookie => !platformCookie.test(cookie.trim()));
-  return kept.map(cookie => cookie.trim()).join('; ');
-}
-
-function keepProtocols(request: IncomingMessage, isPlatformToken: IsPlatformToken): string {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim());
+function keptProtocols(value: string, { isPlatformToken }: Forwarding): readonly string[] {
+  const offered = value.split(',').map(name => name.trim());
   const isToken = (name: string) =>
     bearerProtocol.test(name) && isPlatformToken(name.slice('bearer.'.length));
-  return offered.filter(name => name !== '' && !isToken(name)).join(', ');
+  return offered.filter(name => name !== '' && !isToken(name));
+}
+
+/** A token of the platform or a grant, as a bearer (RFC 6750) or as the name or password of somebody (RFC 7617). */
+function opensThePlatform(authorization: string, { isPlatformToken }: Forwarding): boolean {
+  const [, scheme = '', rest = ''] = /^(\S+) +(.*)$/.exec(authorization) ?? [];
+  const isToken = (text: string) => looksLikeGrant(text) || isPlatformToken(text);
+  if (scheme.toLowerCase() === 'bearer') return isToken(rest.trim());
+  if (scheme.toLowerCase() !== 'basic') return false;
+  const pair = Buffer.from(rest, 'base64').toString();
+  const at = pair.indexOf(':');
+  return isToken(pair.slice(0, at < 0 ? undefined : at)) || isToken(pair.slice(at + 1));
 }
 
 /** A cookie without Domain stays with the host that set it, which is this launch alone. */
 function withoutDomain(cookie: string): string {
+  if (!/domain/i.test(cookie)) return cookie;
   return cookie
     .split(';')
     .filter((part, index) => index === 0 || !/^\s*domain\s*(?:=|$)/i.test(part))
     .join(';');
 }
 
+/** Cookies are cleared for the whole registrable domain (Clear Site Data, section 3.1), the others for the origin. */
+function clearedData(value: string): string {
+  const own = '"cache", "storage", "executionContexts"';
+  const kinds = value.split(',').map(kind => kind.trim());
+  return [...new Set(kinds.flatMap(kind => (kind === '"*"' ? own : kind === '"cookies"' ? [] : kind)))].join(
+    ', ',
+  );
+}
+
 function withoutFrameAncestors(value: string): string {
+  if (!/frame-ancestors/i.test(value)) return value;
   return value
     .split(',')
     .map(policy =>

@@ -1,302 +1,345 @@
 /**
- * Running apps behind addresses of their own, `http://<launch>.preview.localhost:<port>/`. Each launch is an
- * origin of its own: it shares no cookies, storage or frames with the platform or with another launch, and
- * nothing that opens the platform's doors is passed on to it. Bodies and WebSockets are streamed both ways.
+ * Running apps behind addresses of their own, `http://<launch>.<domain>:<port>/` or a host name of somebody's own. Each
+ * launch is an origin of its own: it shares no cookies, storage or frames with the platform or with another launch, and
+ * nothing that opens the platform's doors is passed on to it. Who may not visit it is not let in; what is asleep is woken;
+ * bodies and WebSockets are streamed.
  */
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { clientAddress, trusts } from './client-address.ts';
 import type { Log } from './log.ts';
-import {
-  type Fields,
-  forwardedFields,
-  hasBody,
-  type IsPlatformToken,
-  isEncrypted,
-  returnedFields,
-} from './preview-fields.ts';
-import { type Page, renderPage, sendPage } from './preview-page.ts';
+import { type Gate, isLookedAt, openGate, placeOf, type Verdict } from './preview-access.ts';
+import type { Activity } from './preview-activity.ts';
+import { framedBy, hostNameOf, nameOf, platformNear } from './preview-address.ts';
+import { type Admitted, admit, bodyTooLarge, type RequestLimits } from './preview-admit.ts';
+import { type CountLimits, type Counts, openCounts } from './preview-count.ts';
+import { hasBody, type IsPlatformToken } from './preview-fields.ts';
+import { type Outcome, pass, type Times } from './preview-forward.ts';
+import type { Grants } from './preview-grant.ts';
+import { type Held, type Holds, openHolds } from './preview-hold.ts';
+import { type Page, sendPage, sendPageTo } from './preview-page.ts';
+import type { Coming, Finder, Target, Up } from './preview-target.ts';
+import { upgrade } from './preview-upgrade.ts';
+import { openUpstreams, type Upstreams } from './preview-upstream.ts';
+import { failedOf, lateOf, pageOf, pages, reasonOf } from './preview-words.ts';
 
-const resolveMsMax = 5_000;
-const answerMsMax = 60_000;
-const idleMsMax = 10 * 60_000;
-const freeSocketMsMax = 4_000;
-const socketsPerAppMax = 256;
-const freeSocketsPerAppMax = 16;
-const upgradesMax = 5_000;
-const keepAliveMs = 30_000;
-const launchPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** People get a page that says what goes on when it takes longer. */
+const patienceMsMax = 3_000;
+const movedMsMax = 500;
+/** A connection that was closed meanwhile, an app that has moved meanwhile, and then no more. */
+const attemptsMax = 3;
 
-/** Where a launch listens, or why it cannot be visited: `title` and `message` are shown to the visitor. */
-export type Upstream = { readonly host: string; readonly port: number } | Page;
+type PreviewLimits = CountLimits &
+  Times &
+  RequestLimits & {
+    /** How long a visit waits for a launch to come up. */
+    readonly holdMsMax: number;
+  };
+
+const previewLimits: PreviewLimits = {
+  perLaunchMax: 2_000,
+  perVisitorMax: 256,
+  allMax: 20_000,
+  answerMsMax: 60_000,
+  sendMsMax: 30_000,
+  idleMsMax: 10 * 60_000,
+  bodyBytesMax: 100 * 1024 * 1024,
+  urlCharsMax: 16 * 1024,
+  fieldsMax: 200,
+  holdMsMax: 30_000,
+};
 
 export type PreviewProxyOptions = {
-  /** What follows the launch's id in its host name, such as `preview.localhost`. */
+  /** What follows the launch's id in its host name, such as `preview.example.net`. */
   readonly domain: string;
-  readonly resolve: (launchId: string) => Promise<Upstream | undefined>;
-  /**
-   * The origins that may show a launch in a frame. By default `localhost`, `127.0.0.1` and the domain without
-   * its first label, at the port by which the visitor came.
-   */
-  readonly frameOrigins?: readonly string[];
+  /** Names that mean the platform itself, whatever somebody claims. */
+  readonly ownHosts?: readonly string[];
+  readonly finder: Finder;
+  readonly grants: Grants;
+  /** Where people reach the platform, such as `https://apphub.example.org`; by default this machine at the visitor's port. */
+  readonly platformUrl?: string | undefined;
+  /** Asks for a sleeping launch to be brought up. Rejects, with a reason for people, when it cannot be. */
+  readonly wake: (launchId: string) => Promise<void>;
+  readonly activity: Pick<Activity, 'visit' | 'stay'>;
+  readonly trustedProxies?: readonly string[];
+  readonly limits?: Partial<PreviewLimits>;
   /** Tokens that are not for apps. By default every bearer token is held back. */
   readonly isPlatformToken?: IsPlatformToken;
+  readonly now?: () => number;
   readonly log: Log;
 };
 
 export type PreviewProxy = {
   /** Whether the request is for a launch, going by its Host. Ask before anything else looks at it. */
-  matches(request: IncomingMessage): boolean;
+  matches(request: IncomingMessage): boolean | Promise<boolean>;
   /** Answers, whatever happens. */
   handleRequest(request: IncomingMessage, response: ServerResponse): void;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Lets go of every connection to the apps. */
-  close(): void;
+  close(): Promise<void>;
 };
 
-type Visit = {
-  readonly launchId: string;
-  readonly host: string;
-  readonly port: number;
-  readonly framedBy: string;
-};
 type Proxy = {
   readonly options: PreviewProxyOptions;
-  readonly agent: http.Agent;
-  readonly isPlatformToken: IsPlatformToken;
+  readonly limits: PreviewLimits;
+  readonly domain: string;
+  readonly ownHosts: ReadonlySet<string>;
+  readonly gate: Gate;
+  readonly counts: Counts;
+  readonly holds: Holds;
+  readonly upstreams: Upstreams;
   readonly upgraded: Set<Duplex>;
+  readonly isPlatformToken: IsPlatformToken;
+  readonly addressOf: (request: IncomingMessage) => string;
+  readonly schemeOf: (request: IncomingMessage) => string;
 };
 
 export function previewProxy(options: PreviewProxyOptions): PreviewProxy {
-  const proxy: Proxy = {
-    options,
-    agent: new http.Agent({
-      keepAlive: true,
-      maxSockets: socketsPerAppMax,
-      maxFreeSockets: freeSocketsPerAppMax,
-      timeout: freeSocketMsMax,
-    }),
-    isPlatformToken: options.isPlatformToken ?? (() => true),
-    upgraded: new Set(),
-  };
-  const suffix = `.${options.domain.toLowerCase()}`;
+  const proxy = openProxy(options);
+  const nameOfHost = (request: IncomingMessage) => nameOf(hostNameOf(request), proxy);
   return {
     matches(request) {
-      const name = hostNameOf(request);
-      return name.endsWith(suffix) || `.${name}` === suffix;
+      const named = nameOfHost(request);
+      if (named?.kind !== 'host') return named !== undefined;
+      // Whoever cannot be asked about a name of somebody's own is still to reach the platform by its names.
+      const found = options.finder.find(named.name);
+      if (!(found instanceof Promise)) return found !== undefined;
+      return found.then(
+        target => target !== undefined,
+        () => false,
+      );
     },
     handleRequest(request, response) {
-      const framedBy = framedByOf(options, request);
-      const done = find(proxy, request, suffix).then(found => {
-        if ('status' in found) sendPage(response, found, framedBy);
-        else forward(proxy, { ...found, framedBy }, request, response, 'reuse');
-      });
-      done.catch(error => {
+      answer(proxy, request, response).catch(error => {
         options.log.error({ err: error }, 'a preview request broke');
         response.destroy();
       });
     },
     handleUpgrade(request, socket, head) {
       socket.on('error', () => socket.destroy());
-      const framedBy = framedByOf(options, request);
-      const done = find(proxy, request, suffix).then(found => {
-        if ('status' in found) refuseUpgrade(socket, found, framedBy);
-        else upgrade(proxy, { ...found, framedBy }, request, socket, head);
-      });
-      done.catch(error => {
+      proxy.upgraded.add(socket);
+      socket.once('close', () => proxy.upgraded.delete(socket));
+      answerUpgrade(proxy, request, socket, head).catch(error => {
         options.log.error({ err: error }, 'a preview upgrade broke');
         socket.destroy();
       });
     },
-    close() {
-      proxy.agent.destroy();
+    async close() {
+      proxy.holds.close();
       for (const socket of proxy.upgraded) socket.destroy();
+      await proxy.upstreams.close();
     },
   };
 }
 
-/** The launch of the request and where it listens, or the page that says why not. Never throws. */
-async function find(
-  { options }: Proxy,
-  request: IncomingMessage,
-  suffix: string,
-): Promise<{ launchId: string; host: string; port: number } | Page> {
-  const launchId = hostNameOf(request).slice(0, -suffix.length);
-  const nobody = { status: 404, title: 'There is nothing here', message: 'No launch has this address.' };
-  if (!launchPattern.test(launchId)) return nobody;
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error('finding the launch took too long')), resolveMsMax);
-  try {
-    const upstream = await Promise.race([options.resolve(launchId), late.promise]);
-    return upstream === undefined ? nobody : 'status' in upstream ? upstream : { ...upstream, launchId };
-  } catch (error) {
-    options.log.warn({ err: error, launchId }, 'cannot find a launch');
-    const message = 'The platform cannot look it up right now. This page looks again by itself.';
-    return { status: 503, title: 'One moment', message };
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function requestOptions(proxy: Proxy, visit: Visit, request: IncomingMessage): http.RequestOptions {
+function openProxy(options: PreviewProxyOptions): Proxy {
+  const { trustedProxies = [], grants, finder, wake } = options;
+  const limits = { ...previewLimits, ...options.limits };
+  const isTrusted = trusts(trustedProxies);
+  const addressOf = clientAddress(trustedProxies);
   return {
-    host: visit.host,
-    port: visit.port,
-    method: request.method ?? 'GET',
-    path: pathOf(request),
-    headers: forwardedFields(request, proxy.isPlatformToken),
+    options,
+    limits,
+    domain: options.domain.toLowerCase(),
+    ownHosts: new Set(options.ownHosts ?? ['localhost']),
+    gate: openGate({
+      grants,
+      now: options.now ?? Date.now,
+      openUrlOf: (launchId, { request, scheme }, path) => {
+        const platform = options.platformUrl ?? platformNear(request, scheme);
+        const at = hostNameOf(request).startsWith(`${launchId}.`) ? '' : `&host=${hostNameOf(request)}`;
+        return `${platform}/launches/${launchId}/open?to=${placeOf(path)}${at}`;
+      },
+    }),
+    counts: openCounts(limits),
+    holds: openHolds({ finder, wake, holdMsMax: limits.holdMsMax }),
+    upstreams: openUpstreams({ bodyIdleMsMax: limits.idleMsMax }),
+    upgraded: new Set(),
+    isPlatformToken: options.isPlatformToken ?? (() => true),
+    addressOf,
+    schemeOf: request => {
+      if ('encrypted' in request.socket && request.socket.encrypted === true) return 'https';
+      const said = request.headers['x-forwarded-proto'];
+      return said === 'https' && isTrusted(request.socket.remoteAddress ?? '') ? 'https' : 'http';
+    },
   };
 }
 
-function forward(
-  proxy: Proxy,
-  visit: Visit,
-  request: IncomingMessage,
-  response: ServerResponse,
-  sockets: 'reuse' | 'fresh',
-): void {
-  // A body is sent once only, so it does not go over a connection that the app may be about to close.
-  const fresh = sockets === 'fresh' || hasBody(request);
-  const { agent } = proxy;
-  const outgoing = http.request({ ...requestOptions(proxy, visit, request), agent: fresh ? false : agent });
-  const fail = (page: Page) => {
-    if (response.headersSent) response.destroy();
-    else sendPage(response, page, visit.framedBy);
-  };
-  outgoing.setTimeout(answerMsMax, () => outgoing.destroy(new AnswerTimeout()));
-  outgoing.on('error', error => {
-    if (response.destroyed) return;
-    // The app closed a connection that had been idle: it has not seen this request.
-    if (outgoing.reusedSocket && !fresh && !response.headersSent) {
-      forward(proxy, visit, request, response, 'fresh');
-    } else {
-      proxy.options.log.debug({ err: error, launchId: visit.launchId }, 'an app did not answer');
-      fail(error instanceof AnswerTimeout ? tooSlow : notAnswering);
-    }
-  });
-  outgoing.on('response', answer => {
-    outgoing.setTimeout(idleMsMax, () => outgoing.destroy());
-    answer.on('error', () => response.destroy());
-    try {
-      const fields = returnedFields(answer, visit.launchId, visit.framedBy);
-      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, fields);
-    } catch (error) {
-      proxy.options.log.debug({ err: error, launchId: visit.launchId }, 'an answer that cannot be passed on');
-      answer.destroy();
-      return fail(notAnswering);
-    }
-    response.flushHeaders();
-    answer.pipe(response);
-  });
-  // The visitor has gone: nobody waits for the answer any more.
-  response.once('close', () => response.writableFinished || outgoing.destroy());
-  if (!hasBody(request)) return void outgoing.end();
-  // The app may answer before there is a first part of the body.
-  outgoing.flushHeaders();
-  request.pipe(outgoing);
-}
-
-function upgrade(proxy: Proxy, visit: Visit, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  const { launchId, framedBy } = visit;
-  const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
-  if (!isWebSocket || proxy.upgraded.size >= upgradesMax) {
-    refuseUpgrade(socket, isWebSocket ? tooMany : notWebSocket, framedBy);
-    return;
+async function answer(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const framed = framedBy(request, proxy.schemeOf(request), proxy.options.platformUrl);
+  const admission = await admit(proxy, request);
+  if (admission.kind === 'page') return sendPage(response, admission.page, framed);
+  if (admission.kind !== 'in') return lead(response, admission);
+  const stays = proxy.options.activity.stay(admission.target.launchId);
+  try {
+    const unserved = await serve(proxy, admission, { request, response, framed });
+    if (unserved !== undefined && !response.destroyed) sendPage(response, unserved, framed);
+  } finally {
+    stays();
+    admission.leave();
   }
-  proxy.upgraded.add(socket);
-  const options = requestOptions(proxy, visit, request);
-  const headers = { ...(options.headers as Fields), connection: 'Upgrade', upgrade: 'websocket' };
-  const outgoing = http.request({ ...options, headers, agent: false });
-  socket.once('close', () => {
-    proxy.upgraded.delete(socket);
-    outgoing.destroy();
-  });
-  outgoing.setTimeout(answerMsMax, () => outgoing.destroy(new AnswerTimeout()));
-  outgoing.on('error', error => {
-    if (!socket.destroyed)
-      refuseUpgrade(socket, error instanceof AnswerTimeout ? tooSlow : notAnswering, framedBy);
-  });
-  outgoing.on('response', answer => {
-    // The app declined: its answer is passed on, and ends with the connection.
-    const fields = { ...returnedFields(answer, launchId, framedBy), connection: 'close' };
-    socket.write(startOf(answer.statusCode ?? 502, answer.statusMessage ?? '', fields));
-    answer.on('error', () => socket.destroy());
-    answer.pipe(socket);
-  });
-  outgoing.on('upgrade', (answer, upstream, upstreamHead) => {
-    upstream.setTimeout(0);
-    upstream.setKeepAlive(true, keepAliveMs);
-    const fields = {
-      ...returnedFields(answer, launchId, framedBy),
-      connection: 'Upgrade',
-      upgrade: 'websocket',
-    };
-    socket.write(startOf(101, 'Switching Protocols', fields));
-    if (upstreamHead.length > 0) socket.write(upstreamHead);
-    if (head.length > 0) upstream.write(head);
-    upstream.on('error', () => socket.destroy());
-    upstream.once('close', () => socket.destroy());
-    socket.once('close', () => upstream.destroy());
-    upstream.pipe(socket).pipe(upstream);
-  });
-  outgoing.end();
 }
 
-class AnswerTimeout extends Error {}
+/** The way in for a browser: a cookie is set, and the address is taken out of everybody's sight. */
+function lead(response: ServerResponse, verdict: Extract<Verdict, { kind: 'redirect' | 'renewed' }>): void {
+  const fields: Record<string, string | string[]> = {
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+  };
+  if (verdict.cookies.length > 0) fields['set-cookie'] = [...verdict.cookies];
+  if (verdict.kind === 'redirect')
+    response.writeHead(303, { ...fields, location: verdict.location, 'content-length': '0' });
+  else response.writeHead(204, fields);
+  response.end();
+}
 
-const notAnswering: Page = {
-  status: 502,
-  title: 'The app does not answer',
-  message: 'It is running, but nothing listens on its port. This page looks again by itself.',
-};
-const tooSlow: Page = {
-  status: 504,
-  title: 'The app takes too long',
-  message: `It did not answer within ${answerMsMax / 1000} s. This page looks again by itself.`,
-};
-const tooMany: Page = {
-  status: 503,
-  title: 'Too many connections',
-  message: 'Please come back in a moment.',
-};
-const notWebSocket: Page = {
-  status: 400,
-  title: 'Not a WebSocket',
-  message: 'No other upgrade is passed on.',
+type Asked = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly framed: string;
 };
 
-function refuseUpgrade(socket: Duplex, page: Page, framedBy: string): void {
-  const { fields, body } = renderPage(page, framedBy);
-  socket.end(startOf(page.status, http.STATUS_CODES[page.status] ?? '', fields) + body);
+/** Answers what the visitor is told instead where the app has not answered. */
+async function serve(proxy: Proxy, admitted: Admitted, asked: Asked): Promise<Page | undefined> {
+  const { request, response, framed } = asked;
+  const { limits, isPlatformToken } = proxy;
+  const { path, scheme } = admitted;
+  const isPerson = isLookedAt(request);
+  let target: Target | Page | undefined = admitted.target;
+  for (let attempt = 1; ; attempt += 1) {
+    const up: Up | Page = await risen(proxy, admitted.name, target, { asked: response, isPerson });
+    if ('status' in up) return up;
+    if (attempt === 1 && request.headers.expect !== undefined && hasBody(request)) response.writeContinue();
+    const forwarding = { scheme, address: proxy.addressOf(request), isPlatformToken };
+    const passing = { request, response, target: up, path, forwarding, framedBy: framed, times: limits };
+    const outcome = await pass(
+      proxy.upstreams,
+      { ...passing, bodyBytesMax: limits.bodyBytesMax },
+      attempt > 1,
+    );
+    if (outcome.end === 'over') return undefined;
+    proxy.options.log.debug({ err: outcome.error, launchId: up.launchId }, 'an app did not answer');
+    if (!outcome.isRepeatable || attempt === attemptsMax) return unservedOf(outcome, limits);
+    target = outcome.end === 'lost' ? up : await elsewhere(proxy, admitted.name, up);
+    if (target === undefined) return unservedOf(outcome, limits);
+  }
 }
 
-function startOf(
-  status: number,
-  message: string,
-  fields: Record<string, string | number | string[]>,
-): string {
-  const lines = Object.entries(fields).flatMap(([name, value]) =>
-    [value].flat().map(one => `${name}: ${one}`),
-  );
-  return `${[`HTTP/1.1 ${status} ${message}`, ...lines].join('\r\n')}\r\n\r\n`;
+function unservedOf({ end }: Outcome, limits: PreviewLimits): Page {
+  if (end === 'too-large') return bodyTooLarge(limits);
+  if (end === 'sent-too-slowly') return pages.sentTooSlowly;
+  return end === 'slow' ? pages.tooSlow : pages.notAnswering;
 }
 
-function hostNameOf(request: IncomingMessage): string {
-  return (request.headers.host ?? '').replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+/** Nothing listens there any more: where the launch is now, if it is somewhere else or coming up; undefined if it is not. */
+async function elsewhere(
+  { options: { finder } }: Proxy,
+  name: string,
+  before: Up,
+): Promise<Target | undefined> {
+  const isElsewhere = (target: Target | undefined) =>
+    target !== undefined &&
+    (target.state !== 'up' || target.host !== before.host || target.port !== before.port);
+  try {
+    const moved = finder.moved(movedMsMax);
+    const now = await finder.look(name);
+    if (isElsewhere(now)) return now;
+    // The end of a container may be heard of a little later than it is felt.
+    await moved;
+    const then = await finder.look(name);
+    return isElsewhere(then) ? then : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-/** A target in absolute form (RFC 9112 section 3.2.2) is for the same host as far as the app is concerned. */
-function pathOf({ url = '/' }: IncomingMessage): string {
-  if (url.startsWith('/') || url === '*') return url;
-  if (!URL.canParse(url)) return '/';
-  const { pathname, search } = new URL(url);
-  return `${pathname}${search}`;
+/** The launch once it is up, or what is said of it. */
+async function risen(
+  proxy: Proxy,
+  name: string,
+  target: Target,
+  { asked, isPerson }: { asked: ServerResponse | Duplex; isPerson: boolean },
+): Promise<Up | Page> {
+  if (target.state === 'up') return target;
+  if (target.state === 'over') return pageOf(target);
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  asked.once('close', leave);
+  const msMax = isPerson ? patienceMsMax : proxy.limits.holdMsMax;
+  const held = await proxy.holds.wait(name, target, { msMax, signal: gone.signal });
+  asked.removeListener('close', leave);
+  return heldTo(proxy, target, held, isPerson);
 }
 
-function framedByOf({ domain, frameOrigins }: PreviewProxyOptions, request: IncomingMessage): string {
-  if (frameOrigins !== undefined) return ["'self'", ...frameOrigins].join(' ');
-  const port = /:\d+$/.exec(request.headers.host ?? '')?.[0] ?? '';
-  const scheme = isEncrypted(request) ? 'https' : 'http';
-  const parent = domain.split('.').slice(1).join('.');
-  const names = new Set(['localhost', '127.0.0.1', ...(parent === '' ? [] : [parent])]);
-  return ["'self'", ...[...names].map(name => `${scheme}://${name}${port}`)].join(' ');
+function heldTo({ options: { log } }: Proxy, target: Coming, held: Held, isPerson: boolean): Up | Page {
+  if (held === undefined) return pages.nobody;
+  switch (held.state) {
+    case 'up':
+      return held;
+    case 'over':
+      return pageOf(held);
+    case 'late':
+      return isPerson ? pageOf(target) : lateOf(target);
+    case 'full':
+      return pages.tooMany;
+    case 'coming':
+      return failedOf(held.message);
+    case 'failed':
+      log.warn({ err: held.error, launchId: target.launchId }, 'a launch was not woken');
+      return failedOf(reasonOf(held.error));
+  }
+}
+
+async function answerUpgrade(
+  proxy: Proxy,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const framed = framedBy(request, proxy.schemeOf(request), proxy.options.platformUrl);
+  const refuse = (one: Page) => sendPageTo(socket, request, one, framed);
+  if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(pages.notWebSocket);
+  const admission = await admit(proxy, request);
+  if (admission.kind === 'page') return refuse(admission.page);
+  if (admission.kind !== 'in') return refuse(pages.notWebSocket);
+  const stays = proxy.options.activity.stay(admission.target.launchId);
+  try {
+    const unserved = await serveUpgrade(proxy, admission, { request, socket, head, framed });
+    if (unserved !== undefined && !socket.destroyed) refuse(unserved);
+  } finally {
+    stays();
+    admission.leave();
+  }
+}
+
+async function serveUpgrade(
+  proxy: Proxy,
+  { name, target: first, path, scheme }: Admitted,
+  asked: { request: IncomingMessage; socket: Duplex; head: Buffer; framed: string },
+): Promise<Page | undefined> {
+  const { request, socket, head, framed } = asked;
+  const { limits, isPlatformToken } = proxy;
+  let target = first;
+  for (let attempt = 1; ; attempt += 1) {
+    const up = await risen(proxy, name, target, { asked: socket, isPerson: false });
+    if ('status' in up) return up;
+    const forwarding = { scheme, address: proxy.addressOf(request), isPlatformToken };
+    const { answerMsMax } = limits;
+    const outcome = await upgrade({
+      request,
+      socket,
+      head,
+      target: up,
+      path,
+      forwarding,
+      framedBy: framed,
+      answerMsMax,
+    });
+    if (outcome.end === 'over') return undefined;
+    const page = outcome.end === 'slow' ? pages.tooSlow : pages.notAnswering;
+    if (!outcome.isUnreached || attempt === attemptsMax) return page;
+    const now = await elsewhere(proxy, name, up);
+    if (now === undefined) return page;
+    target = now;
+  }
 }

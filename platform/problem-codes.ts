@@ -94,6 +94,37 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     advice:
       'Send it in the Authorization field, and make a new one: addresses are kept in logs and histories.',
   },
+  'grant-required': {
+    status: 401,
+    title: 'The preview is private, and nothing was sent that lets its visitor in',
+    advice:
+      'Open it from its page or with a link (`apphub launches open`, `share`). Programs send a grant as `X-AppHub-Grant`.',
+  },
+  'launch-over': {
+    status: 410,
+    title: 'The launch has ended, and its address with it',
+    advice: 'Launch the app again.',
+  },
+  'launch-not-up': {
+    status: 503,
+    title: 'The launch is coming up, or cannot be brought up',
+    advice: 'Ask again after the seconds of `Retry-After`; `detail` says why where it cannot.',
+  },
+  'app-not-answering': {
+    status: 502,
+    title: 'The app of this launch does not answer, or with what is not HTTP',
+    advice: 'Look at its log; it has to listen on its port on every address, not on 127.0.0.1 alone.',
+  },
+  'app-too-slow': {
+    status: 504,
+    title: 'The app of this launch takes too long to answer, or to take what is sent to it',
+    advice: 'Ask again; what takes long is better answered at once and asked for later.',
+  },
+  'too-many-visitors': {
+    status: 503,
+    title: 'Too much is asked of this launch at once',
+    advice: 'Ask again after the seconds of `Retry-After`.',
+  },
   busy: { status: 409, title: 'Somebody else wrote first', advice: 'Send the same request again.' },
   'method-not-allowed': {
     status: 405,
@@ -107,8 +138,8 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
   },
   'too-large': {
     status: 413,
-    title: 'The body is too large, or (431) the address and the header fields are',
-    advice: 'Send less: a body of at most 1 MiB, 64 KiB before it.',
+    title: 'The body is too large, or the address (414) or the header fields (431) are',
+    advice: 'Send less: a body of at most 1 MiB, 64 KiB before it. What apps take is said in the answer.',
   },
   'unsupported-media-type': {
     status: 415,

@@ -1,32 +1,107 @@
 /** The listening socket below everything: limits of HTTP itself, and an answer to what is not HTTP. */
-import http, { type RequestListener, type Server } from 'node:http';
+import http, {
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isLoopback } from './client-address.ts';
 import { Problem } from './problem.ts';
+import { networkOf } from './rate-limit.ts';
 
-/** Milliseconds from the first byte of a request to its last; a slow sender must not keep a socket for ever. */
-const requestMsMax = 30_000;
 const headersMsMax = 15_000;
+/** Milliseconds for the body of a request to the platform; a slow sender must not keep a socket for ever. */
+const bodyMsMax = 30_000;
 const idleMsMax = 75_000;
+const checkEveryMs = 5_000;
 /** 10 kB of text to search for take three times the room in a URL, and more where they are not ASCII. */
 const headBytesMax = 64 * 1024;
+/** Node drops what is above it without a word, so it is far more than anybody is let through with. */
+const fieldsReadMax = 1_000;
+const connectionsPerAddressMax = 1_024;
+
+export type ServerOptions = {
+  /** Whoever answers sees to bodies, with `hurry` or in another way. By default they have to arrive in time, and may at once. */
+  readonly seesToBodies?: boolean;
+  /** Whether nobody at this address has any business here. */
+  readonly isShutOut?: (address: string) => boolean;
+  /** Whose connections are not counted: those of proxies, which speak for many. */
+  readonly isTrusted?: (address: string) => boolean;
+};
 
 /** A server with the platform's limits. Only WebSockets are upgrades; any other wish to upgrade is ignored (RFC 9110 7.8). */
-export function openServer(onRequest: RequestListener): Server {
+export function openServer(onRequest: RequestListener, options: ServerOptions = {}): Server {
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    if (options.seesToBodies !== true) hurry(request, response);
+    onRequest(request, response);
+  };
   const server = http.createServer(
     {
-      requestTimeout: requestMsMax,
+      requestTimeout: 0,
       headersTimeout: headersMsMax,
       keepAliveTimeout: idleMsMax,
+      connectionsCheckingInterval: checkEveryMs,
       maxHeaderSize: headBytesMax,
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
-    onRequest,
+    serve,
   );
+  server.maxHeadersCount = fieldsReadMax;
   server.on('clientError', answerBroken);
+  server.on('checkContinue', serve);
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    refuse(socket, new Problem(405, 'method-not-allowed', 'This is no proxy to other servers'));
+  });
+  const count = counter(options.isTrusted ?? (() => false));
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '' } = socket;
+    if (options.isShutOut?.(remoteAddress) === true) socket.destroy();
+    else count(socket, remoteAddress);
+  });
   return server;
 }
 
+/** Lets the body come (RFC 9110 10.1.1). One that does not arrive in time is answered and cut off. */
+export function hurry(request: IncomingMessage, response: ServerResponse): void {
+  const { 'content-length': length, 'transfer-encoding': coding, expect } = request.headers;
+  if (coding === undefined && (length === undefined || length === '0')) return;
+  if (expect !== undefined) response.writeContinue();
+  const { socket } = request;
+  const timer = setTimeout(() => {
+    const error: ParseError = Object.assign(new Error('the body came too slowly'), { code: tooSlowCode });
+    answerBroken(error, socket);
+    request.destroy();
+  }, bodyMsMax);
+  const stop = () => clearTimeout(timer);
+  request.once('end', stop).once('close', stop);
+}
+
+/** Whoever opens one connection after another and says nothing on them has enough at some point. */
+function counter(isTrusted: (address: string) => boolean): (socket: Socket, address: string) => void {
+  const open = new Map<string, number>();
+  return (socket, address) => {
+    if (isLoopback(address) || isTrusted(address)) return;
+    const key = networkOf(address);
+    const before = open.get(key) ?? 0;
+    if (before >= connectionsPerAddressMax) {
+      socket.destroy();
+      return;
+    }
+    open.set(key, before + 1);
+    socket.once('close', () => {
+      const left = (open.get(key) ?? 1) - 1;
+      if (left === 0) open.delete(key);
+      else open.set(key, left);
+    });
+  };
+}
+
 type ParseError = Error & { code?: string };
+
+const tooSlowCode = 'ERR_HTTP_REQUEST_TIMEOUT';
 
 /** Answers bytes that are no request, and ends their connection. A second call for the same socket does nothing. */
 export function answerBroken(error: ParseError, socket: Duplex): void {
@@ -42,8 +117,8 @@ function brokenOf({ code }: ParseError): Problem {
     const detail = `Address and header fields may have ${headBytesMax / 1024} KiB together.`;
     return new Problem(431, 'too-large', 'The request is too large', { detail });
   }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    const detail = `A request has to be sent within ${requestMsMax / 1_000} s.`;
+  if (code === tooSlowCode) {
+    const detail = `A request has to be sent within ${bodyMsMax / 1_000} s.`;
     return new Problem(408, 'too-slow', 'The request came too slowly', { detail });
   }
   return new Problem(400, 'invalid', 'The request is not valid', {

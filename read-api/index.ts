@@ -18,6 +18,7 @@ import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchReads } from './apps/launch.ts';
 import { type LaunchLogDeps, launchLogReads } from './apps/launch-log.ts';
+import { type LaunchOpenDeps, launchOpenReads } from './apps/launch-open.ts';
 import { type LaunchOptions, launchOptionReads } from './apps/launch-options.ts';
 import { pictureReads } from './apps/picture.ts';
 import { App, loadApps, repositoryReads } from './apps/repository.ts';
@@ -34,6 +35,7 @@ export type ReadDeps = {
   readonly logs: LogStore;
   readonly objects: Objects;
   readonly previewUrl: LaunchDeps['previewUrl'];
+  readonly invites: LaunchOpenDeps['invites'];
   readonly containerLogs: LaunchLogDeps['containerLogs'];
   readonly pingRedis: (() => Promise<void>) | undefined;
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
@@ -65,6 +67,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(launchOptionReads(deps));
   await app.register(deploymentReads(deps));
   await app.register(launchLogReads(deps));
+  await app.register(launchOpenReads(deps));
   await app.register(pictureReads(deps));
   await app.register(healthReads(deps));
   await app.register(identityReads);

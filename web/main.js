@@ -3,6 +3,7 @@ import { AccessPage } from './access/access.js';
 import { AuditPage } from './access/audit.js';
 import { SignIn, SignInAgain } from './access/sign-in.js';
 import { AppPage } from './apps/app.js';
+import { OpenPage } from './apps/open.js';
 import { RegisterDialog } from './apps/register.js';
 import { SearchPage } from './apps/search.js';
 import { SearchBox, searchBoxId } from './apps/search-box.js';
@@ -40,7 +41,7 @@ function Root() {
 const Waiting = () => html`<p class="unseen" role="status">Looking who is signed in…</p>`;
 
 function Hub() {
-  const { path } = usePlace();
+  const { path, query } = usePlace();
   const [opened, setOpened] = useState({ name: '', path: '' });
   const close = () => setOpened({ name: '', path: '' });
   // Whoever goes to another page has left the dialog behind.
@@ -75,6 +76,7 @@ function Hub() {
           itemId=${rest[1] ?? ''} />`
       }
       ${page === 'access' && (name === 'audit' ? html`<${AuditPage} />` : html`<${AccessPage} />`)}
+      ${page === 'open' && html`<${OpenPage} launchId=${name} query=${query} />`}
       ${page === '' && html`<${SearchPage} onRegister=${register} />`}
     </main>
     ${dialog === 'register' && html`<${RegisterDialog} onClose=${close} />`}

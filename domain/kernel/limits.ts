@@ -53,3 +53,10 @@ export const loopsMax = 5;
 export const launchIdleSecondsMin = 10;
 export const launchIdleSecondsMax = 7 * 24 * 3_600;
 export const egressHostsMax = 50;
+
+/** How long a link to a private launch lets its visitors in. */
+export const linkSecondsMin = 60;
+export const linkSecondsMax = 30 * 24 * 3_600;
+export const linkSecondsDefault = 24 * 3_600;
+/** A path and query as a request line has them (RFC 3986); joined to an origin it cannot lead anywhere else. */
+export const previewPathPattern = '^/[!"$-~]*$';

@@ -29,7 +29,7 @@ const vendored: Readonly<Record<string, string>> = {
 };
 
 /** Paths of the page itself; everything else under the root is the API. */
-const pagePaths = ['/', '/a/:appId', '/a/:appId/*', '/access', '/access/audit'];
+const pagePaths = ['/', '/a/:appId', '/a/:appId/*', '/access', '/access/audit', '/open/:launchId'];
 
 export type SiteDeps = { readonly previewOrigins: string };
 
@@ -110,7 +110,7 @@ function policyFor(page: string, previewOrigins: string): string {
     "style-src 'self'",
     "img-src 'self' https: data:",
     "media-src 'self' https:",
-    "connect-src 'self'",
+    `connect-src 'self' ${previewOrigins}`,
     `frame-src ${previewOrigins} https:`,
     "manifest-src 'self'",
     "base-uri 'none'",

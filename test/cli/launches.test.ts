@@ -50,7 +50,7 @@ suite('apphub launches', () => {
     server.append('LaunchRunning', 'apps.launch-launch-1', { startedInMs: 420 });
     const { code, stdout, stderr } = await cli.ended;
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /running after 420 ms\nhttp:\/\/launch-1\.preview\.localhost:4000\/\n$/);
+    assert.match(stdout, /running after 420 ms\nhttp:\/\/launch-1\.localhost:4000\/\n$/);
   });
 
   test('start --watch fails with the last lines of an app that does not come up', async () => {
@@ -78,18 +78,29 @@ suite('apphub launches', () => {
     assert.match(stdout, /stopped/);
   });
 
-  test('open prints the address of a running launch only', async () => {
-    server.launches.set('l1', launchRow('l1', 'shop', { status: 'running' }));
+  test('open prints an address that lets its reader in, of a launch that is not over', async () => {
+    server.launches.set('l1', launchRow('l1', 'shop', { status: 'asleep' }));
     server.launches.set('l2', launchRow('l2', 'shop', { status: 'stopped' }));
-    assert.deepEqual(await run('open', 'l1', '--print'), {
-      code: 0,
-      signal: null,
-      stdout: 'http://l1.preview.localhost:4000/\n',
-      stderr: '',
-    });
+    const opened = await run('open', 'l1', '--print');
+    assert.deepEqual([opened.code, opened.stdout], [0, 'http://l1.localhost:4000/?__apphub_grant=apg1\n']);
+    assert.match((await run('open', 'l1', '--print', '--path', '/x')).stdout, /4000\/x\?/);
+    assert.equal(server.requests.at(-1)?.key, undefined, 'no answer of it is kept anywhere');
     const { code, stderr } = await run('open', 'l2');
     assert.equal(code, 1);
-    assert.match(stderr, /Launch l2 is stopped, not running/);
+    assert.match(stderr, /Launch l2 is stopped/);
+  });
+
+  test('share makes a link, and revoke-links ends them all', async () => {
+    server.launches.set('l1', launchRow('l1', 'shop', { status: 'running' }));
+    const shared = await run('share', 'l1', '--ttl', '2h');
+    assert.equal(shared.stdout, 'http://l1.localhost:4000/?__apphub_grant=apg1.l\n');
+    assert.match(shared.stderr, /good until 2126-01-02T03:04:05.000Z/);
+    assert.deepEqual(server.requests.at(-1)?.body, { ttlSeconds: 7_200 });
+    assert.equal(JSON.parse((await run('share', 'l1', '--json')).stdout).data.id, 'link-1');
+    const revoked = await run('revoke-links', 'l1');
+    assert.equal(revoked.code, 0);
+    assert.match(revoked.stderr + revoked.stdout, /No link to launch l1 is good any more/);
+    assert.equal(server.requests.at(-1)?.method, 'DELETE');
   });
 
   test('logs asks for the tail and passes the bytes on', async () => {
@@ -105,7 +116,7 @@ suite('apphub launches', () => {
   test('list and show say what is running and until when', async () => {
     const env = [{ key: 'MODE', value: 'demo' }];
     server.launches.set('l1', launchRow('l1', 'shop', { status: 'running', env }));
-    assert.match((await run('list')).stdout, /l1 +shop +running .*in \d+ d +http:\/\/l1\.preview/);
+    assert.match((await run('list')).stdout, /l1 +shop +running .*in \d+ d +http:\/\/l1\.localhost/);
     assert.match((await run('show', 'l1')).stdout, /Variables +MODE=demo/);
     assert.equal(JSON.parse((await run('show', 'l1', '--json')).stdout).data.id, 'l1');
   });

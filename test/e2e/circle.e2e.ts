@@ -99,11 +99,13 @@ runE2E('repositories become apps that are found, built, launched, used and stopp
     resourceProfile: 'small',
     ttlSeconds: 600,
   });
-  assert.equal(new URL(launch.url).hostname, `${launch.id}.preview.localhost`);
-  assert.match((await hub.visit(launch.url)).body, /Hello from the counter/);
-  const environment = JSON.parse((await hub.visit(`${launch.url}env`)).body);
+  assert.equal(new URL(launch.url).hostname, `${launch.id}.localhost`);
+  assert.equal((await hub.visit(launch.url)).status, 401, 'private unless it says otherwise');
+  const grant = await hub.grant(launch.id);
+  assert.match((await hub.visit(launch.url, grant)).body, /Hello from the counter/);
+  const environment = JSON.parse((await hub.visit(`${launch.url}env`, grant)).body);
   assert.deepEqual(environment, { GREETING: 'good day' });
-  assert.equal(await hello(launch.url), 'hello from /live');
+  assert.equal(await hello(launch.url, grant), 'hello from /live');
   await checkConfinement(launch.id);
 
   const stopped = await hub.ask('POST', `/launches/${launch.id}/stop`);
@@ -112,9 +114,9 @@ runE2E('repositories become apps that are found, built, launched, used and stopp
     assert.equal((await hub.get<Launch>(`/launches/${launch.id}`)).status, 'stopped');
     assert.deepEqual(await containersOf(launch.id), []);
   });
-  assert.equal((await hub.visit(launch.url)).status, 410);
+  assert.equal((await hub.visit(launch.url, grant)).status, 410);
 
-  const brief = await start(hub, e2e, 'static-site', { ttlSeconds: 10 });
+  const brief = await start(hub, e2e, 'static-site', { ttlSeconds: 10, access: 'public' });
   assert.match((await hub.visit(brief.url)).body, /Hello from the static site/);
   await e2e.eventually(async () => {
     assert.equal((await hub.get<Launch>(`/launches/${brief.id}`)).status, 'expired');
@@ -170,9 +172,9 @@ async function checkConfinement(launchId: string): Promise<void> {
 }
 
 /** What the app says over a WebSocket through the preview. */
-function hello(previewUrl: string): Promise<string> {
+function hello(previewUrl: string, headers: Record<string, string>): Promise<string> {
   const { host, port } = new URL(previewUrl);
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/live`, { headers: { host } });
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/live`, { headers: { ...headers, host } });
   return new Promise((resolve, reject) => {
     socket.once('message', message => resolve(String(message)));
     socket.once('error', reject);

@@ -35,9 +35,17 @@ runE2E('a repository is added, found, built, run and stopped from the command li
   assert.match(await run('apps', 'show', 'counter'), /express/);
 
   const launched = await run('launches', 'start', 'counter', '--watch', '-e', 'GREETING=hi');
-  const url = /http:\/\/([0-9a-f-]{36})\.preview\.localhost:\d+\//.exec(launched);
+  const url = /http:\/\/([0-9a-f-]{36})\.localhost:\d+\//.exec(launched);
   assert.ok(url !== null, launched);
-  assert.match((await hub.visit(url[0])).body, /Hello from the counter/);
+  assert.equal((await hub.visit(url[0])).status, 401);
+  const id = url[1] ?? '';
+  const opened = (await run('launches', 'open', '--print', id)).trim();
+  assert.match((await hub.visit(opened)).body, /Hello from the counter/);
+  const link = (await run('launches', 'share', id, '--ttl', '10m')).split('\n')[0] ?? '';
+  assert.match((await hub.visit(link)).body, /Hello from the counter/);
+  await run('launches', 'revoke-links', id);
+  for (const ended of [opened, link])
+    await e2e.eventually(async () => assert.equal((await hub.visit(ended)).status, 401));
   await e2e.eventually(async () => {
     assert.match(await run('launches', 'logs', url[1] ?? ''), /listening on 3000/);
   });

@@ -18,6 +18,7 @@ const forEverybody = [
   'GET /auth/login',
   'GET /auth/options',
   'GET /healthz',
+  'GET /launches/{launchId}/open',
   'GET /pictures/{sha256}',
   'GET /readyz',
   'POST /auth/backchannel-logout',

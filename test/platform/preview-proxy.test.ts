@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { after, suite, test } from 'node:test';
 import fc from 'fast-check';
 import { WebSocket, WebSocketServer } from 'ws';
-import { startPreview } from '../support/preview.ts';
+import { asBrowser, comingUp, isOver, startPreview, upAt } from '../support/preview.ts';
 
 const token = 'apphub_token-of-the-operator';
 
@@ -64,8 +64,8 @@ suite('previews', async () => {
   });
 
   test('a request that claims to end later, or twice, never becomes a second one', async () => {
-    const start = 'POST / HTTP/1.1\r\nhost: echo.preview.localhost\r\n';
-    const smuggled = 'GET /smuggled HTTP/1.1\r\nhost: echo.preview.localhost\r\n\r\n';
+    const start = 'POST / HTTP/1.1\r\nhost: echo.localhost\r\n';
+    const smuggled = 'GET /smuggled HTTP/1.1\r\nhost: echo.localhost\r\n\r\n';
     const tricks = [
       `${start}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
       `${start}content-length: 0\r\ncontent-length: 40\r\n\r\n${smuggled}`,
@@ -136,7 +136,7 @@ suite('previews', async () => {
         'x-apphub-actor': 'operator',
       },
     });
-    const host = `echo.preview.localhost:${preview.port}`;
+    const host = `echo.localhost:${preview.port}`;
     assert.deepEqual(
       [headers['x-forwarded-for'], headers['x-forwarded-host'], headers['x-forwarded-proto'], headers.host],
       ['127.0.0.1', host, 'http', host],
@@ -170,7 +170,7 @@ suite('previews', async () => {
         'Short and stout',
         [
           ['Set-Cookie', 'a=1; Domain=localhost; Path=/; HttpOnly'],
-          ['Set-Cookie', 'b=2; domain = .preview.localhost'],
+          ['Set-Cookie', 'b=2; domain = .localhost'],
           ['Set-Cookie', 'domain=3; Secure'],
           ['Content-Security-Policy', "default-src 'self'; frame-ancestors 'none'; img-src *"],
           ['Content-Security-Policy', 'frame-ancestors https://evil.example, script-src x'],
@@ -217,7 +217,7 @@ suite('previews', async () => {
     const until = async (pattern: RegExp) => {
       while (!pattern.test(text)) await came.promise;
     };
-    socket.write('POST / HTTP/1.1\r\nhost: streams.preview.localhost\r\ntransfer-encoding: chunked\r\n\r\n');
+    socket.write('POST / HTTP/1.1\r\nhost: streams.localhost\r\ntransfer-encoding: chunked\r\n\r\n');
     await until(/event-stream/);
     socket.write('3\r\none\r\n');
     await until(/got one/);
@@ -237,7 +237,7 @@ suite('previews', async () => {
       asked.resolve();
     });
     const socket = connect(preview.port, '127.0.0.1');
-    socket.write('GET / HTTP/1.1\r\nhost: leaves.preview.localhost\r\n\r\n');
+    socket.write('GET / HTTP/1.1\r\nhost: leaves.localhost\r\n\r\n');
     await asked.promise;
     socket.destroy();
     await gone.promise;
@@ -265,57 +265,57 @@ suite('previews', async () => {
     assert.ok(refused > 0, 'no connection was used twice');
   });
 
-  test('while there is no app, a page says why, and looks again where that may help', async () => {
-    const page = (status: number) => ({ status, title: `State <${status}>`, message: 'Be "patient" & wait' });
-    for (const status of [503, 410]) preview.upstreams.set(`at-${status}`, page(status));
-    const starting = await preview.visit('at-503');
-    assert.equal(starting.status, 503);
-    assert.equal(starting.headers['retry-after'], '2');
-    assert.equal(starting.headers['cache-control'], 'no-store');
-    assert.match(starting.text, /<meta http-equiv="refresh" content="2">/);
-    assert.match(starting.text, /State &#60;503&#62;/);
-    assert.doesNotMatch(starting.text, /<script|State </);
-    const policy = String(starting.headers['content-security-policy']);
+  test('while there is no app, people get a page that says why and looks again, and programs a problem', async () => {
+    const own = await startPreview({ limits: { holdMsMax: 50 } });
+    own.play.set('coming', comingUp('coming', { title: 'State <1>', message: 'Be "patient" & wait' }));
+    own.play.set('over', isOver('over'));
+    const coming = await own.visit('coming', '/', { headers: asBrowser });
+    assert.equal(coming.status, 503);
+    assert.equal(coming.headers['retry-after'], '1');
+    assert.equal(coming.headers['cache-control'], 'no-store');
+    assert.match(coming.text, /<meta http-equiv="refresh" content="1">/);
+    assert.match(coming.text, /State &#60;1&#62;.*Be &#34;patient&#34; &#38; wait/);
+    assert.doesNotMatch(coming.text, /<script|State </);
+    const policy = String(coming.headers['content-security-policy']);
     assert.match(
       policy,
-      /^default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self' http:\/\/localhost/,
+      /^default-src 'none'; style-src 'unsafe-inline'; .*; frame-ancestors 'self' http:\/\/localhost/,
     );
-    const stopped = await preview.visit('at-410');
-    assert.equal(stopped.status, 410);
-    assert.doesNotMatch(stopped.text, /refresh/);
-    const head = await preview.visit('at-410', '/', { method: 'HEAD' });
+    const program = await own.visit('coming');
+    assert.deepEqual([program.status, program.headers['content-type']], [503, 'application/problem+json']);
+    assert.deepEqual(
+      { ...JSON.parse(program.text), detail: '' },
+      {
+        type: 'urn:apphub:problem:launch-not-up',
+        title: 'State <1>',
+        status: 503,
+        code: 'launch-not-up',
+        detail: '',
+      },
+    );
+    const over = await own.visit('over', '/', { headers: asBrowser });
+    assert.equal(over.status, 410);
+    assert.doesNotMatch(over.text, /refresh/);
+    const head = await own.visit('over', '/', { method: 'HEAD' });
     assert.deepEqual([head.status, head.text], [410, '']);
-    const posted = await preview.visit('at-503', '/', { method: 'POST', body: 'x'.repeat(100_000) });
-    assert.equal(posted.status, 503);
+    const posted = await own.visit('coming', '/', { method: 'POST', body: 'x'.repeat(100_000) });
+    assert.deepEqual([posted.status, posted.headers.connection], [503, 'close']);
+    await own.close();
   });
 
   test('nothing listens, nobody knows it, nobody can say', async () => {
-    const { server, port } = await preview.app('silent', () => undefined);
+    const { server } = await preview.app('silent', () => undefined);
     server.close();
     server.closeAllConnections();
-    preview.upstreams.set('silent', { host: '127.0.0.1', port });
     const silent = await preview.visit('silent');
     assert.deepEqual([silent.status, silent.headers['retry-after']], [502, '5']);
-    for (const name of [
-      'nobody',
-      'a.b',
-      '-x',
-      'x-',
-      '_',
-      'x'.repeat(64),
-      "'",
-      '..',
-      'echo.preview.localhost.echo',
-    ]) {
+    for (const name of ['nobody', 'a.b', '-x', 'x-', '_', 'x'.repeat(64), "'", '..', 'echo.localhost.echo']) {
       const { status, text } = await preview.visit(name);
       assert.equal(status, 404, name);
       assert.match(text, /There is nothing here/);
     }
-    assert.equal(
-      (await preview.visit('', '/', { headers: { host: `preview.localhost:${preview.port}` } })).status,
-      404,
-    );
-    const lost = await startPreview({ resolve: async () => Promise.reject(new Error('password=secret')) });
+    const find = async () => Promise.reject(new Error('password=secret'));
+    const lost = await startPreview({ finder: { find, look: find, moved: async () => undefined } });
     const answer = await lost.visit('any');
     assert.equal(answer.status, 503);
     assert.doesNotMatch(answer.text, /secret/);
@@ -335,7 +335,8 @@ suite('previews', async () => {
         socket.once('data', () => socket.end(said));
       }).listen(0, '127.0.0.1');
       await once(app, 'listening');
-      preview.upstreams.set('garbled', { host: '127.0.0.1', port: (app.address() as { port: number }).port });
+      const { port } = app.address() as { port: number };
+      preview.play.set('garbled', upAt('garbled', { host: '127.0.0.1', port }));
       assert.equal((await preview.visit('garbled')).status, 502, JSON.stringify(said));
       app.close();
     }
@@ -343,35 +344,29 @@ suite('previews', async () => {
 
   test('the host alone says which launch is meant, however it is written', async () => {
     const { port } = preview;
-    for (const host of [
-      'ECHO.Preview.LocalHost',
-      `echo.preview.localhost.:${port}`,
-      'echo.preview.localhost',
-    ]) {
+    for (const host of ['ECHO.LocalHost', `echo.localhost.:${port}`, 'echo.localhost']) {
       const { status } = await preview.visit('', '/', { headers: { host } });
       assert.equal(status, 200, host);
     }
     for (const host of [
       'localhost',
-      'evilpreview.localhost',
-      'echo.preview.localhost.evil.example',
+      'evillocalhost',
+      'echo.localhost.evil.example',
       '127.0.0.1',
-      'echo.preview.localhost@x',
-      'x#.preview.localhost.y',
+      'echo.localhost@x',
+      'x#.localhost.y',
     ]) {
       assert.equal((await preview.visit('', '/', { headers: { host } })).text, 'the platform itself', host);
     }
     const absolute = await preview.raw(
-      'GET http://other.preview.localhost/path?q HTTP/1.1\r\nhost: echo.preview.localhost\r\nconnection: close\r\n\r\n',
+      'GET http://other.localhost/path?q HTTP/1.1\r\nhost: echo.localhost\r\nconnection: close\r\n\r\n',
     );
     assert.match(absolute, /"url":"\/path\?q"/);
     const twice = await preview.raw(
-      'GET / HTTP/1.1\r\nhost: echo.preview.localhost\r\nhost: other.preview.localhost\r\nconnection: close\r\n\r\n',
+      'GET / HTTP/1.1\r\nhost: echo.localhost\r\nhost: other.localhost\r\nconnection: close\r\n\r\n',
     );
     assert.doesNotMatch(twice, /other\.preview/);
-    const star = await preview.raw(
-      'OPTIONS * HTTP/1.1\r\nhost: echo.preview.localhost\r\nconnection: close\r\n\r\n',
-    );
+    const star = await preview.raw('OPTIONS * HTTP/1.1\r\nhost: echo.localhost\r\nconnection: close\r\n\r\n');
     assert.match(star, /"url":"\*"/);
   });
 
@@ -412,7 +407,7 @@ suite('previews', async () => {
     });
     const open = (name: string, protocols: string[] = [], headers: Record<string, string> = {}) =>
       new WebSocket(`ws://127.0.0.1:${preview.port}/chat?a=b`, protocols, {
-        headers: { host: `${name}.preview.localhost`, ...headers },
+        headers: { host: `${name}.localhost`, ...headers },
       });
 
     test('go through both ways, with what was sent before the answer', async () => {
@@ -467,12 +462,12 @@ suite('previews', async () => {
       await preview.app('declines', (_request, response) =>
         response.writeHead(401, { 'x-mine': '1' }).end('no'),
       );
-      preview.upstreams.set('starting', { status: 503, title: 'Starting', message: 'Wait' });
+      preview.play.set('over', isOver('over'));
       const { server } = await preview.app('down', () => undefined);
       server.close();
       for (const [name, status] of [
         ['declines', 401],
-        ['starting', 503],
+        ['over', 410],
         ['nobody', 404],
         ['down', 502],
       ] as const) {
@@ -493,7 +488,7 @@ suite('previews', async () => {
           sockets.handleUpgrade(incoming as IncomingMessage, socket, head, () => undefined),
       );
       const client = new WebSocket(`ws://127.0.0.1:${own.port}/`, {
-        headers: { host: 'chat.preview.localhost' },
+        headers: { host: 'chat.localhost' },
       });
       await once(client, 'open');
       await own.close();

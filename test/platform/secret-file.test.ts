@@ -12,7 +12,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { after, suite, test } from 'node:test';
-import { keepSecret } from '../../platform/secret-file.ts';
+import { keepSecret, keepSecretBefore } from '../../platform/secret-file.ts';
 
 suite('a secret in a file', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'apphub-test-secret-'));
@@ -51,6 +51,23 @@ suite('a secret in a file', () => {
     assert.equal(modeOf(file), 0o600);
     keepSecret(file, { given: 'another-secret' });
     assert.equal(modeOf(file), 0o600);
+  });
+
+  test('that takes the place of another keeps the one before it, and no others', () => {
+    const file = path.join(folder, 'ring');
+    const [first, ...none] = keepSecretBefore(file);
+    assert.match(first, /^[A-Za-z0-9_-]{43}$/);
+    assert.deepEqual([none, keepSecretBefore(file)], [[], [first]]);
+    assert.equal(modeOf(file), 0o600);
+    assert.deepEqual(keepSecretBefore(file, { given: 'second' }), ['second', first]);
+    assert.deepEqual(keepSecretBefore(file, { given: 'second' }), ['second', first]);
+    assert.deepEqual(keepSecretBefore(file), ['second', first]);
+    assert.deepEqual(keepSecretBefore(file, { given: 'third' }), ['third', 'second']);
+    // By hand: a new line before the others.
+    writeFileSync(file, ` fourth \n\nthird\nsecond\n`);
+    assert.deepEqual(keepSecretBefore(file), ['fourth', 'third']);
+    assert.equal(readFileSync(file, 'utf8'), 'fourth\nthird\n');
+    assert.deepEqual(keepSecretBefore(file, { given: 'third' }), ['third', 'fourth'], 'back again');
   });
 
   test('an empty file holds none; what cannot be read is not replaced', () => {

@@ -277,6 +277,19 @@ function write(state: State, append: Append, response: ServerResponse, { method,
         append('LaunchRequested', `apps.launch-${launchId}`, { image: 'apphub/x:1' }),
       );
     }
+    case 'POST launches/:id/grants': {
+      const query = `${body.path ?? '/'}?__apphub_grant=apg1`;
+      const data = { url: `http://${id}.localhost:4000${query}`, expiresAt: '2126-01-02T03:04:05.000Z' };
+      return json(response, 200, { data });
+    }
+    case 'POST launches/:id/links': {
+      const expiresAt = '2126-01-02T03:04:05.000Z';
+      const position = append('LaunchShared', `apps.launch-${id}`, { linkId: 'link-1', expiresAt });
+      const url = `http://${id}.localhost:4000/?__apphub_grant=apg1.l`;
+      return json(response, 201, { data: { id: 'link-1', position, url, expiresAt } });
+    }
+    case 'DELETE launches/:id/links':
+      return accepted(id, append('LaunchLinksRevoked', `apps.launch-${id}`, { linkEpoch: 1 }));
     case 'POST launches/:id/stop':
       return accepted(id, append('LaunchStopping', `apps.launch-${id}`, { reason: 'stopped' }));
     default:
@@ -363,7 +376,7 @@ export function launchRow(id: string, appId: string, more: Row = {}): Row {
     buildId: 'build-1',
     image: `apphub/${appId}:0123456789ab`,
     status: 'requested',
-    url: `http://${id}.preview.localhost:4000/`,
+    url: `http://${id}.localhost:4000/`,
     env: [],
     resourceProfile: 'medium',
     port: null,

@@ -27,6 +27,8 @@ import { registerMetrics } from '../../platform/metrics.ts';
 import { type Objects, openFolderObjects } from '../../platform/objects.ts';
 import { openOidc } from '../../platform/oidc.ts';
 import { knownOperators, type Operator, type Operators } from '../../platform/operators.ts';
+import { previewAddresses } from '../../platform/preview-address.ts';
+import { openInvites } from '../../platform/preview-invite.ts';
 import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
 import type { OnRefused } from '../../platform/refused.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
@@ -39,6 +41,7 @@ import { openFreshness } from '../../read-api/fresh.ts';
 import { type ReadDeps, registerReads } from '../../read-api/index.ts';
 import { createWorkerTables } from '../../workers/tables.ts';
 import { type TestDatabase, testDatabase } from './postgres.ts';
+import { grants } from './preview.ts';
 
 /** Everything is allowed. */
 export const operatorToken = 'operator-of-the-tests';
@@ -146,12 +149,15 @@ export async function startApi(options: ApiOptions = {}) {
     }
   });
   await registerMetrics(app);
+  const addresses = previewAddresses({ domain: 'localhost', port: 80, publicUrl: 'http://localhost' });
+  const invites = openInvites({ grants, addresses, now: clock.now });
   await registerCommands(app, {
     store,
     clock,
     allowLocalRepositories: options.allowLocalRepositories ?? false,
     launchIdleSeconds: 1_800,
     webhookSecret,
+    invites,
     buildSecrets,
     signInOperators: operators,
     tokenSignIn,
@@ -170,10 +176,11 @@ export async function startApi(options: ApiOptions = {}) {
     fresh,
     logs,
     objects,
-    previewUrl: launchId => `http://${launchId}.preview.localhost/`,
+    previewUrl: launchId => `${addresses.originOf(launchId)}/`,
+    invites,
     containerLogs: async function* () {},
     pingRedis: undefined,
-    previewOrigins: 'http://*.preview.localhost',
+    previewOrigins: addresses.pattern,
     signIn: { oidc: options.oidc ? { name: new URL(options.oidc.issuer).host } : null, token: tokenSignIn },
     launch: { profiles: readSandbox({}).profiles, idleSeconds: 1_800 },
     now: clock.now,
@@ -199,6 +206,7 @@ export async function startApi(options: ApiOptions = {}) {
     const isText = typeof body === 'string' || body instanceof Uint8Array;
     const answer = await fetch(url + place, {
       method,
+      redirect: 'manual',
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined || isText ? {} : { 'content-type': 'application/json' }),

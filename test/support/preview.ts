@@ -9,25 +9,94 @@ import {
 } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type PreviewProxyOptions, previewProxy, type Upstream } from '../../platform/preview-proxy.ts';
+import { type Grant, openGrants } from '../../platform/preview-grant.ts';
+import { type PreviewProxyOptions, previewProxy } from '../../platform/preview-proxy.ts';
+import type { Coming, Finder, Place, Target } from '../../platform/preview-target.ts';
 import { openServer } from '../../platform/server.ts';
 
 export type Visited = { status: number; headers: IncomingHttpHeaders; rawHeaders: string[]; text: string };
+type Asked = { method?: string; headers?: Record<string, string | string[]>; body?: string };
+/** What a browser says when somebody goes to a page in it. */
+export const asBrowser = {
+  accept: 'text/html,*/*;q=0.8',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+};
+
+export const grants = openGrants(['a secret of the tests']);
+
+/** What is known of launches, as a test says it. */
+export function playFinder() {
+  const targets = new Map<string, Target>();
+  const waiting = new Set<() => void>();
+  const finder: Finder = {
+    find: name => targets.get(name),
+    look: async name => targets.get(name),
+    async moved(msMax) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.add(resolve);
+      const timer = setTimeout(resolve, msMax).unref();
+      await promise;
+      clearTimeout(timer);
+      waiting.delete(resolve);
+    },
+  };
+  return {
+    finder,
+    targets,
+    set(name: string, target: Target) {
+      targets.set(name, target);
+      for (const resolve of waiting) resolve();
+    },
+  };
+}
+
+const of = (launchId: string) => ({ launchId, access: 'public', linkEpoch: 0 }) as const;
+export const upAt = (launchId: string, place: Place): Target => ({ ...of(launchId), state: 'up', ...place });
+export const comingUp = (launchId: string, more: Partial<Coming> = {}): Coming => ({
+  ...of(launchId),
+  state: 'coming',
+  isAsleep: false,
+  deployment: 1,
+  title: 'Starting',
+  message: 'The app is coming up.',
+  ...more,
+});
+export const isOver = (launchId: string): Target => ({
+  ...of(launchId),
+  state: 'over',
+  title: 'Stopped',
+  message: 'This launch was stopped.',
+});
 
 export async function startPreview(options: Partial<PreviewProxyOptions> = {}) {
-  const upstreams = new Map<string, Upstream>();
   const logged: string[] = [];
+  const visits: string[] = [];
+  const staying = new Map<string, number>();
   const note = (_detail: object, line: string) => void logged.push(line);
+  const play = playFinder();
   const proxy = previewProxy({
-    domain: 'preview.localhost',
-    resolve: async launchId => upstreams.get(launchId),
+    domain: 'localhost',
+    finder: play.finder,
+    grants,
+    wake: async () => undefined,
+    activity: {
+      visit: id => void visits.push(id),
+      stay: id => {
+        staying.set(id, (staying.get(id) ?? 0) + 1);
+        return () => staying.set(id, (staying.get(id) ?? 0) - 1);
+      },
+    },
     log: { debug: () => undefined, info: note, warn: note, error: note } as never,
     ...options,
   });
-  const server = openServer((incoming, response) => {
-    if (proxy.matches(incoming)) proxy.handleRequest(incoming, response);
-    else response.end('the platform itself');
-  });
+  const server = openServer(
+    async (incoming, response) => {
+      if (await proxy.matches(incoming)) proxy.handleRequest(incoming, response);
+      else response.end('the platform itself');
+    },
+    { seesToBodies: true },
+  );
   server.on('upgrade', (incoming, socket, head) => {
     if (proxy.matches(incoming)) proxy.handleUpgrade(incoming, socket, head);
     else socket.destroy();
@@ -37,8 +106,11 @@ export async function startPreview(options: Partial<PreviewProxyOptions> = {}) {
   return {
     port,
     proxy,
+    server,
     logged,
-    upstreams,
+    visits,
+    staying,
+    play,
     /** An app under this name. */
     async app(
       name: string,
@@ -49,29 +121,22 @@ export async function startPreview(options: Partial<PreviewProxyOptions> = {}) {
       if (onUpgrade !== undefined) app.on('upgrade', onUpgrade);
       apps.push(app);
       const appPort = await listen(app);
-      upstreams.set(name, { host: '127.0.0.1', port: appPort });
+      play.set(name, upAt(name, { host: '127.0.0.1', port: appPort }));
       return { server: app, port: appPort };
     },
-    /** Asks as a browser would that is shown `http://<name>.preview.localhost:<port>/`. */
-    visit(
-      name: string,
-      path = '/',
-      {
-        method = 'GET',
-        headers = {},
-        body,
-      }: { method?: string; headers?: Record<string, string | string[]>; body?: string } = {},
-    ) {
-      return visit(port, path, {
-        method,
-        headers: { host: `${name}.preview.localhost:${port}`, ...headers },
-        body,
-      });
+    /** A grant for the launch of this name, good for a minute unless it says otherwise. */
+    grant(launchId: string, more: Partial<Grant> = {}): string {
+      const expiresAtSeconds = Math.ceil(Date.now() / 1_000) + 60;
+      return grants.make({ launchId, kind: 'session', expiresAtSeconds, linkEpoch: 0, linkId: '', ...more });
+    },
+    /** Asks as a program would that knows of `http://<name>.localhost:<port>/`. */
+    visit(name: string, path = '/', { method = 'GET', headers = {}, body }: Asked = {}) {
+      return visit(port, path, { method, headers: { host: `${name}.localhost:${port}`, ...headers }, body });
     },
     /** Bytes as they are, and all that comes back until the connection ends. */
     raw(bytes: string): Promise<string> {
       return new Promise((resolve, reject) => {
-        const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+        const socket = connect(port, '127.0.0.1', () => socket.write(bytes, 'latin1'));
         let text = '';
         socket.setEncoding('latin1').on('data', (part: string) => {
           text += part;
@@ -81,11 +146,11 @@ export async function startPreview(options: Partial<PreviewProxyOptions> = {}) {
       });
     },
     async close() {
-      proxy.close();
       for (const one of [server, ...apps]) {
         one.closeAllConnections();
         one.close();
       }
+      await proxy.close();
     },
   };
 }
@@ -99,11 +164,7 @@ async function listen(server: Server): Promise<number> {
 function visit(
   port: number,
   path: string,
-  {
-    method,
-    headers,
-    body,
-  }: { method: string; headers: Record<string, string | string[]>; body: string | undefined },
+  { method, headers, body }: Required<Omit<Asked, 'body'>> & { body: string | undefined },
 ): Promise<Visited> {
   return new Promise((resolve, reject) => {
     const asked = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, answer => {

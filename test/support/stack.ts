@@ -35,6 +35,8 @@ export type Hub = {
   ask<T = unknown>(method: string, path: string, body?: unknown, headers?: object): Promise<Answer<T>>;
   /** The data of an answer that must be a success. */
   get<T>(path: string): Promise<T>;
+  /** The field that lets a program in to a private launch. */
+  grant(launchId: string): Promise<{ 'x-apphub-grant': string }>;
   /** What a preview answers, as a browser would ask for it: names below `localhost` are this machine (RFC 6761 6.3). */
   visit(previewUrl: string, headers?: OutgoingHttpHeaders): Promise<{ status: number; body: string }>;
   /** The command line against this hub, finding address and token in the data folder. */
@@ -129,6 +131,14 @@ export function makeHub(e2e: E2E, env: Readonly<Record<string, string>> = {}, fo
       const { status, body } = await hub.ask<{ data: T }>('GET', place);
       if (status !== 200) throw new Error(`GET ${place} answered ${status}: ${JSON.stringify(body)}`);
       return body.data;
+    },
+    async grant(launchId) {
+      const { status, body } = await hub.ask<{ data: { url: string } }>(
+        'POST',
+        `/launches/${launchId}/grants`,
+      );
+      assert.equal(status, 200, JSON.stringify(body));
+      return { 'x-apphub-grant': new URL(body.data.url).searchParams.get('__apphub_grant') ?? '' };
     },
     visit: (previewUrl, headers = {}) => visit(new URL(previewUrl), headers),
     cli: (...args) => runCli(args, { HOME: root, APPHUB_DATA_DIR: dataDir }, root),

@@ -23,11 +23,12 @@ const rules: readonly Rule[] = [
     files: /^platform\//,
     mayImport: new RegExp(`^${packages('cookie', 'openid-client', 'rate-limiter-flexible')}`),
   },
+  { files: /^platform\/preview-(forward|upstream)\.ts$/, mayImport: new RegExp(`^${packages('undici')}`) },
   { files: /^platform\/oidc\.ts$/, mayImport: new RegExp(`^${packages('openid-client', 'jose')}`) },
   {
     files: /^commands\//,
     mayImport:
-      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|problem|refused|sealed)\.ts$|^node:/,
+      /^(domain|eventstore|commands)\/|^platform\/(auth|http|oidc|operators|preview-invite|problem|refused|sealed)\.ts$|^node:/,
   },
   { files: /^commands\/apps\//, mayImport: /^platform\/(build-secrets|mask)\.ts$/ },
   { files: /^commands\/access\//, mayImport: /^platform\/(session-cookie|token-format)\.ts$/ },

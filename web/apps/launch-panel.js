@@ -13,6 +13,7 @@ import { LaunchControls, notDone, useLaunchActions } from './launch-actions.js';
 import { LaunchAgain } from './launch-buttons.js';
 import { LaunchFacts } from './launch-facts.js';
 import { LaunchNotices } from './launch-notices.js';
+import { ShareButton } from './launch-share.js';
 import { Stage } from './launch-stage.js';
 import { comingOf, comingWords, failedOf, isAlive, isChangeable, stateWords } from './launch-words.js';
 import { useDeployments } from './list.js';
@@ -51,9 +52,10 @@ export function LaunchPanel({ app, launch, isFull = false }) {
         <div class="actions end">
           ${
             launch.serving !== null &&
-            html`<a class="button small" href=${launch.url} target="_blank" rel="noreferrer">
+            html`<a class="button small" href=${`/launches/${launch.id}/open`} target="_blank" rel="noreferrer">
             <${Icon} name="external" />Open in a tab</a>`
           }
+          ${launch.access === 'private' && isChangeable(launch) && html`<${ShareButton} app=${app} launch=${launch} />`}
           <button type="button" class="small" aria-expanded=${isOpen ? 'true' : 'false'}
             onClick=${() => setLog(isOpen ? undefined : { deployment: null })}><${Icon} name="list" />Log</button>
           <${LaunchControls} ...${of} onAgain=${() => setAgain(true)} />

@@ -186,6 +186,7 @@ export type Launch = {
   url: string;
   env: { key: string; value: string }[];
   resourceProfile: string;
+  access: 'private' | 'public';
   port: number | null;
   startedInMs: number | null;
   owner: string;

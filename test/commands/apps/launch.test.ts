@@ -59,7 +59,7 @@ suite('launches', async () => {
       buildId,
       image: 'apphub/x:1',
       status: 'requested',
-      url: `http://${id}.preview.localhost/`,
+      url: `http://${id}.localhost/`,
       env: body.env,
       resourceProfile: 'large',
       port: 3_000,

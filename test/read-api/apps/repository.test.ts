@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, suite, test } from 'node:test';
 import { putPicture } from '../../../platform/objects.ts';
-import { upstreamOf } from '../../../read-api/preview.ts';
 import { type Body, startApi } from '../../support/api.ts';
-import { ingest, launchableApp, markRunning, startLaunch } from '../../support/play.ts';
+import { ingest } from '../../support/play.ts';
 import { assertInvalid, assertProblem } from '../../support/problem.ts';
 
 const repoUrl = 'https://git.example/team/app.git';
@@ -195,25 +194,5 @@ suite('apps as they are seen', async () => {
     assert.equal((await api.read('/suggest?q=&limit=1')).data.length, 1);
     for (const limit of ['0', '51', 'x'])
       assertInvalid(await api.ask('GET', `/suggest?q=a&limit=${limit}`), 'limit');
-  });
-
-  test('where a launch is reached, or why not', async () => {
-    const noWaking = async () => assert.fail('nothing is asleep');
-    await launchableApp(api, 'reached');
-    const { id } = await api.write('POST', '/apps/reached/launches');
-    const upstream = async () => {
-      await api.read('/apps');
-      return upstreamOf(api.sql, id, noWaking);
-    };
-    assert.equal(((await upstream()) as Body).status, 503);
-    await startLaunch(api, id, 41_234);
-    assert.deepEqual(Object.keys((await upstream()) ?? {}), ['status', 'title', 'message']);
-    await markRunning(api, id);
-    assert.deepEqual(await upstream(), { host: '127.0.0.1', port: 41_234 });
-    await api.write('POST', `/launches/${id}/stop`);
-    assert.equal(((await upstream()) as Body).status, 410);
-    for (const nobody of ['x', id.toUpperCase(), id.replace(/^./, 'f'), "'", '']) {
-      assert.equal(await upstreamOf(api.sql, nobody, noWaking), undefined);
-    }
   });
 });

@@ -213,7 +213,7 @@ suite('stream', async () => {
       ['', { headers: {}, protocols: ['apphub', 'bearer.nobody'] }, 401, 'unauthorized'],
       ['', { origin: 'https://evil.example' }, 403, 'foreign-origin'],
       ['', { origin: 'null' }, 403, 'foreign-origin'],
-      ['', { origin: api.url.replace('127.0.0.1', 'a.preview.localhost') }, 403, 'foreign-origin'],
+      ['', { origin: api.url.replace('127.0.0.1', 'a.localhost') }, 403, 'foreign-origin'],
     ];
     for (const [query, options, status, code] of cases) {
       const answer = await follow(api.url, query, options).refused;

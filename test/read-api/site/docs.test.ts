@@ -41,6 +41,7 @@ suite('the API described', async () => {
       '/a/{appId}/*',
       '/access',
       '/access/audit',
+      '/open/{launchId}',
       '/vendor/{name}',
       '/web/*',
       '/openapi.json',
@@ -53,7 +54,7 @@ suite('the API described', async () => {
   });
 
   const signIn = ['login', 'callback', 'options', 'backchannel-logout'].map(name => `/auth/${name}`);
-  const publicPaths = ['/healthz', '/readyz', '/pictures/{sha256}', ...signIn];
+  const publicPaths = ['/healthz', '/readyz', '/pictures/{sha256}', '/launches/{launchId}/open', ...signIn];
   for (const { path, verb, operation } of operations) {
     test(`${verb.toUpperCase()} ${path} says what it does, takes and answers, and how it says no`, () => {
       assert.ok(verbs.includes(verb));
@@ -90,7 +91,7 @@ suite('the API described', async () => {
       );
       for (const one of inPath) assert.equal(one.required, true);
       // The answer to these is kept nowhere, so it cannot be given twice; or nothing of their body may be noted.
-      const isShownOnce = verb === 'post' && path.startsWith('/auth/api-keys');
+      const isShownOnce = verb === 'post' && /^\/auth\/api-keys|\/grants$/.test(path);
       const isSecret = verb === 'put' && path.includes('/build-secrets/');
       const isWrite = verb !== 'get' && !isPublic && !isShownOnce && !isSecret;
       assert.equal(
