@@ -29,6 +29,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     implied: 'list',
     load: async () => (await import('./audit.ts')).verbs,
   },
+  guard: {
+    summary: 'The firewall of the host that launches run on',
+    load: async () => (await import('./guard.ts')).verbs,
+  },
   log: { summary: 'The event log itself', load: async () => (await import('./log.ts')).verbs },
 };
 

@@ -111,7 +111,16 @@ export async function openRooms(options: RoomsOptions): Promise<Running> {
 type Shared = ReturnType<typeof openShared>;
 
 function openShared(options: RoomsOptions, closings: Closing[]) {
-  const { databaseUrl = '', eventstoreUrl = '', dataDir, dockerHost: host, s3, secrets, log } = options;
+  const {
+    databaseUrl = '',
+    eventstoreUrl = '',
+    dataDir,
+    dockerHost: host,
+    sandbox,
+    s3,
+    secrets,
+    log,
+  } = options;
   const sql = openPostgres(databaseUrl, { name: `apphub ${options.rooms.join(',')}` });
   closings.push(() => sql.destroy());
   const events = openLog(eventstoreUrl);
@@ -138,7 +147,13 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
       s3 === undefined
         ? openLogStore(path.join(dataDir, 'logs'), logLimits)
         : openObjectLogStore(objects, logLimits),
-    docker: openDocker({ host, instance: secrets.instance, builds: engineBuilds(options.builds), log }),
+    docker: openDocker({
+      host,
+      instance: secrets.instance,
+      builds: engineBuilds(options.builds),
+      sandbox,
+      log,
+    }),
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
   };
 }

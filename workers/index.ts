@@ -91,8 +91,11 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     if ((await deps.docker.ping()).ok) await sweepBuildSteps(all);
     await removeOldFolders(deps.workDir);
   };
+  const look = protectionRound(deps);
   const agree = async () => {
-    if ((await deps.docker.ping()).ok) await reconcile(all);
+    if (!(await deps.docker.ping()).ok) return;
+    await reconcile(all);
+    await look();
   };
   const times = async () => {
     await expireLaunches(all);
@@ -143,6 +146,17 @@ function dockerRound(deps: WorkerDeps, sweep: () => Promise<void>): () => Promis
     const isBack = answer.ok && wasThere === false;
     wasThere = answer.ok;
     if (isBack) await sweep();
+  };
+}
+
+/** Says once that launches are not kept from their host, and once that they are again. */
+function protectionRound({ docker, log }: WorkerDeps): () => Promise<void> {
+  let wrong: string | undefined;
+  return async () => {
+    const answer = await docker.protect();
+    const reason = answer.ok ? undefined : answer.reason;
+    if (reason !== wrong) log.warn({ reason }, reason ?? 'The host is guarded from launches again.');
+    wrong = reason;
   };
 }
 

@@ -5,14 +5,15 @@ import os from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { openLogger } from '../../platform/log.ts';
-import { openDocker } from '../../workers/adapters/docker.ts';
+import { type DockerOptions, openDocker } from '../../workers/adapters/docker.ts';
 import { labelOf, type StartContainerRequest } from '../../workers/adapters/docker-types.ts';
 import { busyboxImage } from './images.ts';
 
-export function openTestDocker() {
+type TestDockerOptions = Pick<DockerOptions, 'sandbox' | 'host'> & { readonly api?: Dockerode };
+
+export function openTestDocker({ api = new Dockerode(), ...options }: TestDockerOptions = {}) {
   const instance = `test-${randomBytes(4).toString('hex')}`;
-  const api = new Dockerode();
-  const docker = openDocker({ instance, log: openLogger({ level: 'silent' }) });
+  const docker = openDocker({ instance, log: openLogger({ level: 'silent' }), ...options });
   const label = [`${labelOf.instance}=${instance}`];
   const folders: string[] = [];
   /** A folder with these files in it, as a context to build from. */
@@ -45,11 +46,23 @@ export function openTestDocker() {
       });
       return imageId;
     },
+    /** Runs a command inside a container and gives back what it printed. */
+    async inside(containerId: string, ...Cmd: string[]): Promise<string> {
+      const options = { Cmd, AttachStdout: true, AttachStderr: true, Tty: true };
+      const exec = await api.getContainer(containerId).exec(options);
+      const stream = await exec.start({ hijack: true, stdin: false, Tty: true });
+      const chunks: Buffer[] = [];
+      for await (const chunk of stream) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString('utf8').replaceAll('\r\n', '\n');
+    },
     async cleanUp(): Promise<void> {
       for (const { Id } of await api.listContainers({ all: true, filters: { label } })) {
         await api.getContainer(Id).remove({ force: true, v: true });
       }
       for (const { Id } of await api.listNetworks({ filters: { label } })) await api.getNetwork(Id).remove();
+      for (const { Name } of (await api.listVolumes({ filters: { label } })).Volumes ?? []) {
+        await api.getVolume(Name).remove();
+      }
       for (const { Id } of await api.listImages({ filters: { label } })) {
         await api.getImage(Id).remove({ force: true });
       }

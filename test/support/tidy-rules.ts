@@ -43,7 +43,7 @@ const rules: readonly Rule[] = [
   {
     files: /^workers\//,
     mayImport:
-      /^(domain|eventstore|workers)\/|^platform\/(build-secrets|fault|log|log-store|mask|objects|metrics)\.ts$/,
+      /^(domain|eventstore|workers)\/|^platform\/(build-secrets|fault|log|log-store|mask|objects|metrics|sandbox-config)\.ts$/,
   },
   { files: /^workers\//, mayImport: /^platform\/(build|sandbox|storage)-config\.ts$/ },
   {

@@ -1,6 +1,7 @@
 /** What containers say while they live, and the news that they have died. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
+import { endOf } from './docker-end.ts';
 import { deploymentOf, findContainer, isStatus } from './docker-found.ts';
 import { type ContainerDeath, type Engine, type LogsRequest, labelOf } from './docker-types.ts';
 
@@ -151,11 +152,14 @@ async function deathOf(
   if (launchId === undefined) return undefined;
   const who = { launchId, deployment: deploymentOf(attributes), containerId };
   try {
-    const { State: state } = await engine.api.getContainer(containerId).inspect();
+    const { State: state, Config: config } = await engine.api.getContainer(containerId).inspect();
     if (state.Running) return undefined;
-    return { ...who, exitCode: state.ExitCode, oomKilled: state.OOMKilled };
+    const reason = endOf(state, config.Labels);
+    return { ...who, reason, exitCode: state.ExitCode, oomKilled: state.OOMKilled };
   } catch (error) {
     if (!isStatus(error, 404)) throw error;
-    return { ...who, exitCode: Number(attributes.exitCode ?? -1), oomKilled: false };
+    const exitCode = Number(attributes.exitCode ?? -1);
+    const reason = endOf({ ExitCode: exitCode, OOMKilled: false }, attributes);
+    return { ...who, reason, exitCode, oomKilled: false };
   }
 }

@@ -6,9 +6,9 @@
 import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { endOf } from './docker-end.ts';
 import { deploymentOf, isStatus } from './docker-found.ts';
 import { healthCommandOf, runHealthCheck, type Verdict } from './docker-health.ts';
-import { endOf } from './docker-launch.ts';
 import { lastLinesOf } from './docker-logs.ts';
 import { type Engine, LaunchFailure, labelOf, type ReadyRequest } from './docker-types.ts';
 
@@ -129,7 +129,7 @@ async function requireAlive(engine: Engine, containerId: string): Promise<Alive>
     const deployment = deploymentOf(config.Labels);
     if (state.Running) return { launchId, deployment, command: healthCommandOf(config) };
     const lastLines = await lastLinesOf(engine, launchId, deployment);
-    throw new LaunchFailure(endOf(state), {
+    throw new LaunchFailure(endOf(state, config.Labels), {
       exitCode: state.ExitCode,
       oomKilled: state.OOMKilled,
       lastLines,

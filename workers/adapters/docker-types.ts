@@ -15,6 +15,16 @@ export const labelOf = {
   deployment: 'apphub.deployment',
   /** The event that asked for it. */
   event: 'apphub.event',
+  /** The hosts it may reach, as JSON. */
+  egress: 'apphub.egress',
+  /** A volume with what the image has in a folder that it declares as one; it goes with its container. */
+  copy: 'apphub.copy',
+  /** Its image would have run as root, and does not. */
+  demoted: 'apphub.demoted',
+  /** A container that was made to look into an image, and is never started. */
+  look: 'apphub.look',
+  /** A container that looks after the firewall of the host, for a moment. */
+  guard: 'apphub.guard',
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;
@@ -151,7 +161,10 @@ export type Engine = {
   readonly api: Dockerode;
   /** Its name among the engines of the installation. */
   readonly name: string;
+  /** As in DOCKER_HOST. */
+  readonly address: string;
   readonly instance: string;
+  readonly sandbox: EngineSandbox;
   readonly log: Log;
   readonly builds: BuildSettings;
 };
@@ -176,6 +189,19 @@ export type BuildStep = {
 };
 
 export type BuildSecret = { readonly value: string; readonly version: number };
+
+/** How launches on an engine are kept apart from the world, each other and their host. */
+export type EngineSandbox = {
+  /** The range of addresses that their networks are cut from. */
+  readonly subnets: string;
+  /** What the names of their bridges begin with; the firewall knows them by it. */
+  readonly bridgePrefix: string;
+  /** Whether nothing is started on a host that cannot be guarded. */
+  readonly hostGuard: boolean;
+  readonly egressPort: number;
+  /** Where their ports are published; undefined: found out, and nowhere when that is not needed. */
+  readonly publish: string | undefined;
+};
 
 export type BuildImageRequest = {
   /** The context. The Dockerfile's path is relative to it. */
@@ -269,6 +295,8 @@ export type ContainerDeath = {
   readonly launchId: string;
   readonly deployment: number;
   readonly containerId: string;
+  /** A sentence for people. */
+  readonly reason: string;
   readonly exitCode: number;
   readonly oomKilled: boolean;
 };
@@ -331,6 +359,12 @@ export type Docker = EngineStore & {
   listLaunches(): Promise<FoundLaunch[]>;
   /** Every network of a launch of this installation. `removeLaunch` removes it, also where no container is left. */
   listNetworks(): Promise<FoundNetwork[]>;
+  /** Keeps launches away from the host they run on. Throws LaunchFailure with the reason where it cannot. */
+  guard(): Promise<void>;
+  /** Takes away from the host's firewall what `guard` has set. */
+  unguard(): Promise<void>;
+  /** Looks after what protects from launches that run. To be asked every now and then; says what is wrong. */
+  protect(): Promise<EngineAnswer>;
   /** Standard output and error, interleaved as written. Ends when the container or the signal does; empty if there is none. */
   containerLogs(launchId: string, request?: LogsRequest): AsyncIterable<Uint8Array>;
   /** The last lines of a deployment, or of the newest, for the reason of its failure. */

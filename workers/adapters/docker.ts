@@ -8,13 +8,15 @@ import Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
 import { buildImage, findImage, papersOf, planBuild } from './docker-build.ts';
 import { findContainers, listNetworks } from './docker-found.ts';
+import { ensureHostGuard, removeHostGuard } from './docker-host-guard.ts';
 import { engineStore } from './docker-images.ts';
 import { removeDeployment, removeLaunch, startContainer } from './docker-launch.ts';
 import { containerLogs, lastLinesOf, watchDeaths } from './docker-logs.ts';
+import { protect } from './docker-protect.ts';
 import { waitUntilReady } from './docker-ready.ts';
 import { pullImage, pushImage } from './docker-registry.ts';
 import { endOrphanedSteps, listBuildSteps, removeBuildStep } from './docker-steps.ts';
-import type { BuildSettings, Docker, Engine, EngineAnswer } from './docker-types.ts';
+import type { BuildSettings, Docker, Engine, EngineAnswer, EngineSandbox } from './docker-types.ts';
 
 const pingMsMax = 2_000;
 const socketDefault = '/var/run/docker.sock';
@@ -26,16 +28,28 @@ export type DockerOptions = {
   /** Whose containers these are, where several installations share one engine. */
   readonly instance?: string | undefined;
   readonly builds?: Omit<BuildSettings, 'cgroups'> | undefined;
+  /** What is not given is as it is by default. */
+  readonly sandbox?: Partial<EngineSandbox> | undefined;
   readonly log: Log;
 };
 
+const sandboxDefault: EngineSandbox = {
+  subnets: '10.213.0.0/16',
+  bridgePrefix: 'ahl',
+  hostGuard: true,
+  egressPort: 4_128,
+  publish: undefined,
+};
+
 /** Opens the engine without asking it anything. A host that cannot be read throws at once. */
-export function openDocker({ host, instance = 'apphub', builds, log }: DockerOptions): Docker {
+export function openDocker({ host, instance = 'apphub', builds, sandbox, log }: DockerOptions): Docker {
   const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
   const engine: Engine = {
     api: new Dockerode(connectionOf(address)),
     name: 'default',
+    address,
     instance,
+    sandbox: { ...sandboxDefault, ...sandbox },
     log,
     builds: { buildkit: 'auto', ...builds, ...(address.startsWith('unix:') ? { cgroups: cgroupRoot } : {}) },
   };
@@ -61,6 +75,9 @@ export function openDocker({ host, instance = 'apphub', builds, log }: DockerOpt
     listLaunches: () => findContainers(engine),
     listNetworks: () => listNetworks(engine),
     containerLogs: (launchId, request) => containerLogs(engine, launchId, request),
+    guard: () => ensureHostGuard(engine),
+    unguard: () => removeHostGuard(engine),
+    protect: () => protect(engine),
     lastLines: (launchId, deployment) => lastLinesOf(engine, launchId, deployment),
     watchDeaths: signal => watchDeaths(engine, signal),
     ...engineStore(engine),

@@ -9,7 +9,6 @@ import { LogUnavailable, WrongRevision } from '../../eventstore/store.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import type { Resources } from '../../platform/sandbox-config.ts';
-import { endOf } from '../adapters/docker-launch.ts';
 import { type Docker, LaunchFailure } from '../adapters/docker-types.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
@@ -187,9 +186,9 @@ export async function failDeployment(
 
 /** Containers that die by themselves end their deployments. Runs until the signal aborts. */
 export async function watchLaunches(deps: LaunchDeps, signal: AbortSignal): Promise<void> {
-  for await (const { launchId, deployment, exitCode, oomKilled } of deps.docker.watchDeaths(signal)) {
+  for await (const death of deps.docker.watchDeaths(signal)) {
+    const { launchId, deployment, reason, exitCode, oomKilled } = death;
     const lastLines = await deps.docker.lastLines(launchId, deployment).catch(() => []);
-    const reason = endOf({ ExitCode: exitCode, OOMKilled: oomKilled });
     const failure = new LaunchFailure(reason, { exitCode, oomKilled, lastLines });
     await failDeployment(deps, launchId, deployment, failure);
   }

@@ -4,14 +4,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import {
   type ContainerDeath,
   LaunchFailure,
-  labelOf,
   type StartContainerRequest,
   type StartedContainer,
 } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages, nodeImage } from '../../support/images.ts';
 
-const { api, docker, instance, imageOf: testImageOf, cleanUp } = openTestDocker();
+const { api, docker, instance, imageOf: testImageOf, inside, cleanUp } = openTestDocker();
 const never = new AbortController().signal;
 
 /** An image that runs this as its command. */
@@ -56,61 +55,26 @@ suite('launching', () => {
   before(async () => {
     await ensureTestImages();
     const serve =
-      'mkdir -p /www; echo "$GREETING" >/www/index.html; echo out; echo err >&2; exec httpd -f -v -p $PORT -h /www';
+      'mkdir -p /tmp/www; echo "$GREETING" >/tmp/www/index.html; echo out; echo err >&2; exec httpd -f -v -p $PORT -h /tmp/www';
     server = await imageOf('server', ['sh', '-c', serve]);
   });
   after(cleanUp);
 
-  test('runs the app, answers on loopback, and is removed with all it had', async () => {
+  test('runs the app, answers, and is removed with all it had', async () => {
     const request = requestFor(server);
     const started = await docker.startContainer(request);
     await ready(started);
-    const answer = await fetch(`http://127.0.0.1:${started.hostPort}/`);
+    const answer = await fetch(`http://${started.host}:${started.hostPort}/`);
     assert.equal(await answer.text(), 'a b=$HOME "c"\n');
 
     const { launchId } = request;
-    const { host: _, ...where } = started;
+    const { containerId, engine } = started;
     const made = { launchId, deployment: 1, appId: 'hello', buildId: 'b1', eventId: 'e1' };
-    const found = { ...made, state: 'running', ...where };
+    const found = { ...made, state: 'running', containerId, engine, hostPort: null };
     assert.deepEqual(await docker.listLaunches(), [found]);
     await docker.removeLaunch(request.launchId);
     assert.deepEqual(await docker.listLaunches(), []);
-    await assert.rejects(fetch(`http://127.0.0.1:${started.hostPort}/`));
-    await docker.removeLaunch(request.launchId);
-  });
-
-  test('is confined', async () => {
-    const request = requestFor(server);
-    const { containerId } = await docker.startContainer(request);
-    const {
-      HostConfig: host,
-      NetworkSettings: network,
-      Config: config,
-    } = await api.getContainer(containerId).inspect();
-    assert.equal(host.Memory, 64 * 1024 * 1024);
-    assert.equal(host.MemorySwap, host.Memory);
-    assert.equal(host.NanoCpus, 500_000_000);
-    assert.equal(host.PidsLimit, 32);
-    assert.deepEqual(host.CapDrop, ['ALL']);
-    assert.equal(host.CapAdd, null);
-    assert.deepEqual(host.SecurityOpt, ['no-new-privileges']);
-    assert.equal(host.Privileged, false);
-    assert.equal(host.Binds, null);
-    assert.equal(host.IpcMode, 'private');
-    assert.deepEqual([host.PidMode, host.UTSMode, host.UsernsMode], ['', '', '']);
-    assert.equal(host.RestartPolicy?.Name, 'no');
-    assert.equal(host.Init, true);
-    assert.deepEqual(host.LogConfig, { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } });
-    assert.deepEqual(
-      network.Ports['8080/tcp']?.map(({ HostIp }) => HostIp),
-      ['127.0.0.1'],
-    );
-    assert.deepEqual(Object.keys(network.Networks), [`apphub-launches-${instance}`]);
-    assert.equal(config.Labels[labelOf.launch], request.launchId);
-    const status = await inside(containerId, 'grep', '-E', 'CapEff|NoNewPrivs|Seccomp:', '/proc/self/status');
-    assert.match(status, /CapEff:\s+0000000000000000/);
-    assert.match(status, /NoNewPrivs:\s+1/);
-    assert.match(status, /Seccomp:\s+2/);
+    assert.deepEqual(await docker.listNetworks(), []);
     await docker.removeLaunch(request.launchId);
   });
 
@@ -142,38 +106,6 @@ suite('launching', () => {
     await docker.removeLaunch(request.launchId);
   });
 
-  test('the first launches of an installation share one network, also when they come at once', async () => {
-    const first = openTestDocker();
-    try {
-      const requests = [1, 2, 3, 4].map(() => requestFor(server));
-      await Promise.all(requests.map(request => first.docker.startContainer(request)));
-      assert.deepEqual(
-        (await first.docker.listLaunches()).map(({ state }) => state),
-        Array(4).fill('running'),
-      );
-      assert.equal((await networksOf(first.instance)).length, 1);
-    } finally {
-      await first.cleanUp();
-    }
-  });
-
-  test('two networks of the name, made by two processes at once, become one again', async () => {
-    const broken = openTestDocker();
-    try {
-      const labels = { [labelOf.instance]: broken.instance };
-      const options = { Name: `apphub-launches-${broken.instance}`, Labels: labels };
-      // Newer engines refuse the second of a name.
-      for (let number = 1; number <= 3; number += 1) {
-        await api.createNetwork(options).catch(error => assert.equal(error.statusCode, 409));
-      }
-      const [oldest] = await networksOf(broken.instance);
-      await broken.docker.startContainer(requestFor(server));
-      assert.deepEqual(await networksOf(broken.instance), [oldest]);
-    } finally {
-      await broken.cleanUp();
-    }
-  });
-
   test('an app that dies fails with its exit code and last words, and is not run again', async () => {
     const image = await imageOf('dies', [
       'sh',
@@ -183,7 +115,10 @@ suite('launching', () => {
     const request = requestFor(image);
     const dead = await failure(docker.startContainer(request).then(started => ready(started)));
     assert.equal(dead.exitCode, 7);
-    assert.equal(dead.reason, 'The app ended by itself with exit code 7');
+    assert.equal(
+      dead.reason,
+      'The app ended by itself with exit code 7. Its image would run as root, and it was run as an ordinary user',
+    );
     assert.deepEqual(dead.lastLines, ['red', 'bye']);
     const again = await failure(docker.startContainer(request));
     assert.equal(again.exitCode, 7);
@@ -209,7 +144,7 @@ suite('launching', () => {
     const impatient = AbortSignal.timeout(100);
     await assert.rejects(docker.waitUntilReady({ ...started, timeoutMs: 20_000, signal: impatient }));
     await ready(started);
-    assert.equal(await (await fetch(`http://127.0.0.1:${started.hostPort}/`)).text(), 'hi');
+    assert.equal(await (await fetch(`http://${started.host}:${started.hostPort}/`)).text(), 'hi');
     await docker.removeLaunch(request.launchId);
   });
 
@@ -230,7 +165,10 @@ suite('launching', () => {
     assert.deepEqual(await docker.listLaunches(), []);
     const nothing = requestFor(await imageOf('nothing', ['/no/such/thing']));
     const notFound = await failure(docker.startContainer(nothing).then(started => ready(started)));
-    assert.equal(notFound.reason, 'The app ended by itself with exit code 127: its command was not found');
+    assert.match(
+      notFound.reason,
+      /^The app ended by itself with exit code 127: its command was not found\. /,
+    );
     await docker.removeLaunch(nothing.launchId);
     const wrong = requestFor(server, { launchId: '../x' });
     await assert.rejects(docker.startContainer(wrong), /not the id of a launch/);
@@ -291,22 +229,6 @@ suite('launching', () => {
   });
 });
 
-async function networksOf(name: string): Promise<string[]> {
-  const networks = await api.listNetworks({ filters: { label: [`${labelOf.instance}=${name}`] } });
-  return networks.sort((a, b) => (`${a.Created}` < `${b.Created}` ? -1 : 1)).map(({ Id }) => Id);
-}
-
 function requestOfLast(): { launchId: string } {
   return { launchId: `${instance}-${count}` };
-}
-
-/** Runs a command inside a container and gives back what it printed. */
-async function inside(containerId: string, ...Cmd: string[]): Promise<string> {
-  const exec = await api
-    .getContainer(containerId)
-    .exec({ Cmd, AttachStdout: true, AttachStderr: true, Tty: true });
-  const stream = await exec.start({ hijack: true, stdin: false });
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
 }

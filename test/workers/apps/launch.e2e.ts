@@ -15,10 +15,10 @@ let app = '';
 let silent = '';
 before(async () => {
   await ensureTestImages();
-  const obey = 'until [ -e /told ]; do sleep 0.1; done; . /told';
+  const obey = 'until [ -e /tmp/told ]; do sleep 0.1; done; . /tmp/told';
   app = await imageOf(
     'app',
-    `mkdir /www; echo hi >/www/index.html; echo up; httpd -p $PORT -h /www; ${obey}`,
+    `mkdir /tmp/www; echo hi >/tmp/www/index.html; echo up; httpd -p $PORT -h /tmp/www; ${obey}`,
   );
   silent = await imageOf('silent', 'echo waiting; exec sleep 1000');
 });
@@ -27,7 +27,7 @@ after(images.cleanUp);
 async function imageOf(name: string, script: string): Promise<string> {
   const command = JSON.stringify(['sh', '-c', script]);
   const { imageId } = await images.docker.buildImage({
-    directory: await images.folderOf({ Dockerfile: `FROM ${busyboxImage}\nCMD ${command}\n` }),
+    directory: await images.folderOf({ Dockerfile: `FROM ${busyboxImage}\nUSER nobody\nCMD ${command}\n` }),
     dockerfilePath: 'Dockerfile',
     tag: `apphub/${images.instance}:${name}`,
     labels: {},
@@ -60,7 +60,7 @@ async function open(t: TestContext) {
     isGone: () => eventually(async () => assert.deepEqual(await docker.listLaunches(), [])),
     /** Has the app of this launch run a line of shell. */
     async tell(launchId: string, line: string): Promise<void> {
-      const script = `echo '${line}' >/told.part; mv /told.part /told`;
+      const script = `echo '${line}' >/tmp/told.part; mv /tmp/told.part /tmp/told`;
       const container = api.getContainer(found(bench, 'LaunchStarting', launchId).data.containerId);
       const exec = await container.exec({ Cmd: ['sh', '-c', script] });
       (await exec.start({ Detach: true })).resume();
@@ -77,8 +77,8 @@ suite('a launch', { concurrency: true }, () => {
     await bench.start();
     const launchId = await launch(app);
     await told(launchId, ...running);
-    const { hostPort } = found(bench, 'LaunchStarting', launchId).data;
-    assert.equal(await (await fetch(`http://127.0.0.1:${hostPort}/`)).text(), 'hi\n');
+    const { host, hostPort } = found(bench, 'LaunchStarting', launchId).data;
+    assert.equal(await (await fetch(`http://${host}:${hostPort}/`)).text(), 'hi\n');
     await bench.stop(launchId);
     await told(launchId, ...running, 'LaunchStopping', 'LaunchStopped');
     await isGone();

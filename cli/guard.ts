@@ -1,0 +1,43 @@
+/** `apphub guard`: the firewall of the host that launches run on, without a server. */
+import { readConfig } from '../platform/config.ts';
+import { openLogger } from '../platform/log.ts';
+import { openDocker } from '../workers/adapters/docker.ts';
+import { exits } from './exit.ts';
+import { defineVerb, type Verb } from './verb.ts';
+
+function engine() {
+  const { dockerHost: host, sandbox } = readConfig(process.env);
+  return openDocker({ host, sandbox, log: openLogger({ level: 'silent' }) });
+}
+
+const set = defineVerb({
+  summary: 'Set the rules that keep launches away from this host',
+  words: '',
+  options: {},
+  examples: ['apphub guard set'],
+  about:
+    'AppHub does so by itself before a launch starts, and looks after them. Rules that are there stay as they are.',
+  run: async ({ out }) => {
+    await engine().guard();
+    if (out.json) out.document({ guarded: true });
+    else out.line('The host is guarded.');
+    return exits.ok;
+  },
+});
+
+const remove = defineVerb({
+  summary: 'Take those rules away again',
+  words: '',
+  options: {},
+  examples: ['apphub guard remove'],
+  about:
+    'For whoever stops using AppHub on this host: one that runs sets them again. No other rule is touched.',
+  run: async ({ out }) => {
+    await engine().unguard();
+    if (out.json) out.document({ guarded: false });
+    else out.line('The rules are gone.');
+    return exits.ok;
+  },
+});
+
+export const verbs: Readonly<Record<string, Verb>> = { set, remove };
