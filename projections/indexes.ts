@@ -12,9 +12,9 @@ export async function createDeferred(sql: Knex): Promise<void> {
     projection text not null, "table" text not null, definition text not null)`);
 }
 
-/** Takes the plain indexes of these empty tables away until `makeIndexes`. Forgets what an earlier version had left to do. */
-export async function deferIndexes(tx: Knex, { name: projection, tables }: Projection): Promise<void> {
-  await tx('projection_indexes').where({ projection }).delete();
+/** Takes the plain indexes of these empty tables away until `makeIndexes`. To be called where the schema is entered. */
+export async function deferIndexes(tx: Knex, schema: string, { tables }: Projection): Promise<void> {
+  await tx('projection_indexes').where({ projection: schema }).delete();
   for (const table of Object.keys(tables)) {
     const { rows } = await tx.raw(
       `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
@@ -23,27 +23,27 @@ export async function deferIndexes(tx: Knex, { name: projection, tables }: Proje
     );
     for (const { name, definition } of rows) {
       await tx.raw(`drop index ${name}`);
-      await tx('projection_indexes').insert({ projection, table, definition });
+      await tx('projection_indexes').insert({ projection: schema, table, definition });
     }
   }
 }
 
-export async function areIndexesDeferred(sql: Knex): Promise<boolean> {
-  return (await sql('projection_indexes').first('definition')) !== undefined;
+export async function areIndexesDeferred(sql: Knex, schemas: readonly string[]): Promise<boolean> {
+  return (await sql('projection_indexes').whereIn('projection', schemas).first('definition')) !== undefined;
 }
 
-/** Makes what was put off, a projection at a time, and tells the planner what its tables hold. Writes to them wait meanwhile. */
-export async function makeIndexes(sql: Knex, projections: readonly Projection[]): Promise<void> {
-  for (const { name: projection } of projections) {
+/** Makes what was put off, a schema at a time, and tells the planner what its tables hold. Writes to them wait meanwhile. */
+export async function makeIndexes(sql: Knex, schemas: readonly string[]): Promise<void> {
+  for (const schema of schemas) {
     await sql.transaction(async tx => {
       // However large the tables are.
       await tx.raw('set local statement_timeout = 0');
       const due = await tx('projection_indexes')
-        .where({ projection })
+        .where({ projection: schema })
         .delete()
         .returning(['table', 'definition']);
       for (const { definition } of due) await tx.raw(definition);
-      for (const table of new Set(due.map(row => row.table))) await tx.raw('analyze ??', [table]);
+      for (const table of new Set(due.map(row => row.table))) await tx.raw('analyze ??.??', [schema, table]);
     });
   }
 }

@@ -183,7 +183,11 @@ async function tablesAreThere(sql: Knex, signal: AbortSignal): Promise<void> {
   const needed = ['apps_repositories', 'apps_ingestions', 'apps_builds', 'apps_launches', 'apps_deployments'];
   const deadline = Date.now() + tablesMsMax;
   while (!signal.aborted) {
-    const there = await sql('pg_tables').whereIn('tablename', needed).count('* as count').first();
+    const there = await sql('pg_views')
+      .where({ schemaname: 'public' })
+      .whereIn('viewname', needed)
+      .count('* as count')
+      .first();
     if (Number(there?.count) === needed.length) return;
     if (Date.now() > deadline) throw new Error('the tables are not there: does the room projections run?');
     await pause(100, signal);

@@ -1,0 +1,176 @@
+/**
+ * Follows the log for some generations of projections and keeps their tables true to it. One subscription feeds all of them: reading
+ * the log is the dearest part of a replay, so it is done once. Rows and checkpoints of a batch share a transaction.
+ */
+import type { Knex } from 'knex';
+import { everyContext, type Recorded } from '../domain/events.ts';
+import type { EventStore } from '../eventstore/store.ts';
+import { run, type Statement, statementsOf } from './apply.ts';
+import { type Gathered, gather } from './gather.ts';
+import { enter, type Generation, schemaOf } from './generation.ts';
+import { areIndexesDeferred, makeIndexes } from './indexes.ts';
+import { mergeOps } from './merge.ts';
+import { opsOf, type Projection } from './projection.ts';
+
+/** Logs that do not say when a reader has caught up are taken to have when nothing comes for so long. */
+const quietMsMax = 1_000;
+
+/** The channel on which a moved checkpoint is announced to readers that wait for it. */
+export const checkpointChannel = 'apphub_checkpoint';
+
+export type Hooks = {
+  onProgress?(): void;
+  /** Everything that was there when it was read is stored, with its indexes. May come again. */
+  onCaughtUp?(): void;
+};
+
+/** Runs until the signal aborts. While one part of the log is being stored, the next is read and made into statements. */
+export async function follow(
+  sql: Knex,
+  store: EventStore,
+  followed: readonly Generation[],
+  signal: AbortSignal,
+  { onProgress, onCaughtUp }: Hooks = {},
+): Promise<void> {
+  const schemas = followed.map(one => schemaOf(one.projection, one.generation));
+  const stop = new AbortController();
+  const news = gather(
+    store.subscribe({
+      from: oldest(followed) ?? 'start',
+      streamPrefixes: everyContext,
+      signal: AbortSignal.any([signal, stop.signal]),
+    }),
+  );
+  let isFilling = await areIndexesDeferred(sql, schemas);
+  let storing: Promise<unknown> = Promise.resolve();
+  let isTold = false;
+  try {
+    for (;;) {
+      const gathered = await news.next(storing, isFilling || !isTold ? quietMsMax : undefined);
+      if (gathered === undefined) break;
+      const work = plan(followed, gathered);
+      await storing;
+      const isLast = isFilling && gathered.caughtUp;
+      if (isLast) isFilling = false;
+      const hasCaughtUp = gathered.caughtUp;
+      if (hasCaughtUp) isTold = true;
+      storing = storeWork(sql, work).then(async () => {
+        if (isLast) await makeIndexes(sql, schemas);
+        onProgress?.();
+        if (hasCaughtUp) onCaughtUp?.();
+      });
+      // Awaited above, or below.
+      storing.catch(() => undefined);
+    }
+    await storing;
+  } finally {
+    stop.abort();
+    await news.close();
+    await storing.catch(() => undefined);
+  }
+}
+
+/** Brings a generation to exactly this position: nothing behind it is applied. */
+export async function bringTo(
+  sql: Knex,
+  store: EventStore,
+  one: Generation,
+  to: bigint,
+  signal: AbortSignal,
+): Promise<void> {
+  if (one.position !== null && one.position >= to) return;
+  const stop = new AbortController();
+  const batches = store.subscribe({
+    from: one.position ?? 'start',
+    streamPrefixes: everyContext,
+    signal: AbortSignal.any([signal, stop.signal]),
+  });
+  for await (const batch of batches) {
+    const events = batch.events.filter(({ position }) => position <= to);
+    const isThere = batch.caughtUp || (batch.position ?? 0n) >= to;
+    const position = isThere ? to : batch.position;
+    await storeWork(sql, plan([one], { events, position, caughtUp: batch.caughtUp }));
+    if (isThere) break;
+  }
+  stop.abort();
+}
+
+/** The checkpoint that lies furthest back; null when one of them has not begun. */
+function oldest(followed: readonly Generation[]): bigint | null {
+  let found: bigint | null = null;
+  for (const { position } of followed) {
+    if (position === null) return null;
+    if (found === null || position < found) found = position;
+  }
+  return found;
+}
+
+type Part = {
+  readonly schema: string;
+  readonly name: string;
+  readonly version: number;
+  readonly generation: number;
+  readonly isLive: boolean;
+  readonly from: string | null;
+  readonly statements: readonly Statement[];
+};
+type Work = { readonly parts: readonly Part[]; readonly to: bigint; readonly at: string | null };
+
+/** What has to be stored for those that have not seen these events. From here on they are taken to be at their end. */
+function plan(followed: readonly Generation[], { events, position: to }: Gathered): Work | undefined {
+  if (to === null) return undefined;
+  const behind = followed.filter(({ position }) => position === null || position < to);
+  if (behind.length === 0) return undefined;
+  const parts = behind.map((one): Part => {
+    const { projection, position, generation } = one;
+    const { name, version, tables } = projection;
+    const unseen = position === null ? events : events.filter(event => event.position > position);
+    const statements = statementsOf(tables, mergeOps(tables, opsOfAll(projection, unseen)));
+    one.position = to;
+    const from = position?.toString() ?? null;
+    const schema = schemaOf(projection, generation);
+    return { schema, name, version, generation, isLive: one.role === 'live', from, statements };
+  });
+  return { parts, to, at: events.at(-1)?.created ?? null };
+}
+
+async function storeWork(sql: Knex, work: Work | undefined): Promise<void> {
+  if (work === undefined) return;
+  await sql.transaction(async tx => {
+    for (const { schema, statements } of work.parts) {
+      if (statements.length === 0) continue;
+      await enter(tx, schema);
+      for (const statement of statements) await run(tx, statement);
+    }
+    await tx.raw('set local search_path to public');
+    await moveCheckpoints(tx, work);
+  });
+}
+
+function* opsOfAll(projection: Projection, events: readonly Recorded[]) {
+  for (const event of events) yield* opsOf(projection, event);
+}
+
+/** A second projector finds a checkpoint moved, and stops before it has changed anything. */
+async function moveCheckpoints(tx: Knex, { parts, to, at }: Work): Promise<void> {
+  const live = parts.filter(({ isLive }) => isLive);
+  const beside = parts.filter(({ isLive }) => !isLive);
+  const rowsOf = (some: readonly Part[]) =>
+    JSON.stringify(
+      some.map(({ name, version, generation, from }) => ({ name, version, generation, position: from })),
+    );
+  const moved = (table: string, set: string) =>
+    `update ${table} as c set position = ?::bigint, moved_at = now()${set}
+     from json_populate_recordset(null::${table}, ?::json) as v
+     where c.name = v.name and c.version = v.version and c.generation = v.generation
+       and c.position is not distinct from v.position`;
+  if (beside.length > 0) {
+    const { rowCount } = await tx.raw(moved('projection_generations', ''), [to.toString(), rowsOf(beside)]);
+    if (rowCount !== beside.length) throw new Error('another projector has moved a checkpoint');
+  }
+  if (live.length === 0) return;
+  const text = moved('projection_checkpoints', ', event_at = coalesce(?::timestamptz, c.event_at)');
+  const { rowCount } = await tx.raw(text, [to.toString(), at, rowsOf(live)]);
+  if (rowCount !== live.length) throw new Error('another projector has moved a checkpoint');
+  await tx.raw(`select pg_notify('${checkpointChannel}', ?)`, [to.toString()]);
+}
