@@ -33,6 +33,7 @@ export async function describeApi(version: string): Promise<object> {
     store,
     clock: systemClock,
     allowLocalRepositories: false,
+    projectionNames: [],
     launchIdleSeconds: null,
     webhookSecret: '',
     invites,

@@ -321,6 +321,7 @@ async function openApi(
       store: shared.store,
       clock: systemClock,
       allowLocalRepositories: options.allowLocalRepositories,
+      projectionNames: projections.map(({ name }) => name),
       launchIdleSeconds: options.launches.idleSeconds,
       webhookSecret: secrets.webhookSecret,
       invites,

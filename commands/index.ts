@@ -14,8 +14,10 @@ import { repositoryCommands } from './apps/repository.ts';
 import { sandboxCommands } from './apps/sandbox.ts';
 import { tagCommands } from './apps/tag.ts';
 import { webhookCommands } from './apps/webhook.ts';
+import { type ProjectionDeps, projectionCommands } from './platform/projection.ts';
 
-export type CommandDeps = SessionDeps &
+export type CommandDeps = ProjectionDeps &
+  SessionDeps &
   SignInDeps &
   LaunchDeps &
   BuildInputDeps &
@@ -36,6 +38,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(launchAccessCommands(deps));
   await app.register(sandboxCommands(deps));
   await app.register(webhookCommands(deps));
+  await app.register(projectionCommands(deps));
   await app.register(apiKeyCommands(deps));
   await app.register(sessionCommands(deps));
   await app.register(signInCommands(deps));

@@ -11,10 +11,11 @@ import type { EngineEvent } from './apps/engine.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
 import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
+import type { ProjectionEvent } from './platform/projection.ts';
 
 export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | BuildInputEvent | LaunchEvent;
 type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
-export type PlatformEvent = AppsEvent | EngineEvent | AccessEvent;
+export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;
 
@@ -51,4 +52,4 @@ export type Recorded<E = PlatformEvent> = E & {
 };
 
 /** The first part of every stream name: what a reader of the whole log subscribes to, leaving system streams out. */
-export const everyContext = ['apps.', 'access.'] as const;
+export const everyContext = ['apps.', 'access.', 'platform.'] as const;

@@ -1,7 +1,7 @@
 /**
  * A digest of a table's rows that does not depend on their order: equal rows give equal digests, however they came to be there.
- * Each row is written as canonical JSON (jsonb, times in UTC), hashed to twice 64 bits, and the hashes are added up; a row that is
- * there twice, or changed in any column, gives another sum. Costs one pass over the table.
+ * Each row is written as canonical JSON (jsonb, times in UTC), hashed to twice 64 bits, and the hashes are added up; a row that
+ * is there twice, or changed in any column, gives another sum. Costs one pass over the table.
  */
 import type { Knex } from 'knex';
 import { schemaOf } from './generation.ts';

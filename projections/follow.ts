@@ -1,9 +1,9 @@
 /**
- * Follows the log for some generations of projections and keeps their tables true to it. One subscription feeds all of them: reading
- * the log is the dearest part of a replay, so it is done once. Rows and checkpoints of a batch share a transaction.
+ * Follows the log for some generations of projections and keeps their tables true to it. One subscription feeds all of them:
+ * reading the log is the dearest part of a replay, so it is done once. Rows and checkpoints of a batch share a transaction.
  */
 import type { Knex } from 'knex';
-import { everyContext, type Recorded } from '../domain/events.ts';
+import { type EventOf, everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
 import { run, type Statement, statementsOf } from './apply.ts';
 import { type Gathered, gather } from './gather.ts';
@@ -18,8 +18,12 @@ const quietMsMax = 1_000;
 /** The channel on which a moved checkpoint is announced to readers that wait for it. */
 export const checkpointChannel = 'apphub_checkpoint';
 
+export type Request = EventOf<'ProjectionRebuildRequested' | 'ProjectionRollbackRequested'>;
+
 export type Hooks = {
   onProgress?(): void;
+  /** What is asked of a live projection; in the transaction that says it has been read. */
+  onRequest?(tx: Knex, of: Generation, request: Recorded<Request>): Promise<void>;
   /** Everything that was there when it was read is stored, with its indexes. May come again. */
   onCaughtUp?(): void;
 };
@@ -30,7 +34,7 @@ export async function follow(
   store: EventStore,
   followed: readonly Generation[],
   signal: AbortSignal,
-  { onProgress, onCaughtUp }: Hooks = {},
+  hooks: Hooks = {},
 ): Promise<void> {
   const schemas = followed.map(one => schemaOf(one.projection, one.generation));
   const stop = new AbortController();
@@ -54,10 +58,10 @@ export async function follow(
       if (isLast) isFilling = false;
       const hasCaughtUp = gathered.caughtUp;
       if (hasCaughtUp) isTold = true;
-      storing = storeWork(sql, work).then(async () => {
+      storing = storeWork(sql, work, hooks).then(async () => {
         if (isLast) await makeIndexes(sql, schemas);
-        onProgress?.();
-        if (hasCaughtUp) onCaughtUp?.();
+        hooks.onProgress?.();
+        if (hasCaughtUp) hooks.onCaughtUp?.();
       });
       // Awaited above, or below.
       storing.catch(() => undefined);
@@ -77,6 +81,7 @@ export async function bringTo(
   one: Generation,
   to: bigint,
   signal: AbortSignal,
+  hooks: Hooks = {},
 ): Promise<void> {
   if (one.position !== null && one.position >= to) return;
   const stop = new AbortController();
@@ -89,7 +94,7 @@ export async function bringTo(
     const events = batch.events.filter(({ position }) => position <= to);
     const isThere = batch.caughtUp || (batch.position ?? 0n) >= to;
     const position = isThere ? to : batch.position;
-    await storeWork(sql, plan([one], { events, position, caughtUp: batch.caughtUp }));
+    await storeWork(sql, plan([one], { events, position, caughtUp: batch.caughtUp }), hooks);
     if (isThere) break;
   }
   stop.abort();
@@ -113,6 +118,8 @@ type Part = {
   readonly isLive: boolean;
   readonly from: string | null;
   readonly statements: readonly Statement[];
+  readonly of: Generation;
+  readonly requests: readonly Recorded<Request>[];
 };
 type Work = { readonly parts: readonly Part[]; readonly to: bigint; readonly at: string | null };
 
@@ -129,12 +136,18 @@ function plan(followed: readonly Generation[], { events, position: to }: Gathere
     one.position = to;
     const from = position?.toString() ?? null;
     const schema = schemaOf(projection, generation);
-    return { schema, name, version, generation, isLive: one.role === 'live', from, statements };
+    const isLive = one.role === 'live';
+    const requests = isLive ? unseen.filter(event => isRequest(event, name)) : [];
+    return { schema, name, version, generation, isLive, from, statements, of: one, requests } as Part;
   });
   return { parts, to, at: events.at(-1)?.created ?? null };
 }
 
-async function storeWork(sql: Knex, work: Work | undefined): Promise<void> {
+const requestTypes: readonly string[] = ['ProjectionRebuildRequested', 'ProjectionRollbackRequested'];
+const isRequest = ({ type, data }: Recorded, name: string) =>
+  requestTypes.includes(type) && 'projection' in data && data.projection === name;
+
+async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks = {}): Promise<void> {
   if (work === undefined) return;
   await sql.transaction(async tx => {
     for (const { schema, statements } of work.parts) {
@@ -144,6 +157,9 @@ async function storeWork(sql: Knex, work: Work | undefined): Promise<void> {
     }
     await tx.raw('set local search_path to public');
     await moveCheckpoints(tx, work);
+    for (const { of, requests } of work.parts) {
+      for (const request of requests) await hooks.onRequest?.(tx, of, request);
+    }
   });
 }
 

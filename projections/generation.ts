@@ -1,7 +1,7 @@
 /**
- * A generation is one set of a projection's tables, in a schema of its own. One of them is live: views of its tables' names, in the
- * schema everybody reads, show it. Another may be filled beside it, and takes its place in one transaction, so that readers never
- * see a table that is half full. The one before is kept for a while and followed, so that it can take its place back at once.
+ * A generation is one set of a projection's tables, in a schema of its own. One of them is live: views of its tables' names, in
+ * the schema everybody reads, show it. Another may be filled beside it, and takes its place in one transaction, so that readers
+ * never see a table that is half full. The one before is kept for a while and followed, so that it can take its place back at once.
  */
 import type { Knex } from 'knex';
 import { deferIndexes } from './indexes.ts';
@@ -10,7 +10,7 @@ import type { Projection } from './projection.ts';
 /** Waiting for the readers of a view is ended long before PostgreSQL would look for a deadlock, which may end a reader. */
 const lockMsMax = 200;
 const switchesMax = 50;
-const keptMsMax = 24 * 3_600_000;
+const keptHoursMax = 24;
 
 export type Role = 'live' | 'next' | 'kept';
 
@@ -36,6 +36,7 @@ export async function createGenerations(sql: Knex): Promise<void> {
     create table if not exists projection_checkpoints (
       name text primary key, version integer not null, position bigint, event_at timestamptz, moved_at timestamptz);
     alter table projection_checkpoints add column if not exists generation integer not null default 0;
+    alter table projection_checkpoints add column if not exists shown_at timestamptz not null default now();
     create table if not exists projection_generations (
       name text not null, generation integer not null, version integer not null, role text not null, position bigint,
       is_checked boolean not null, problem text, started_at timestamptz not null, moved_at timestamptz,
@@ -47,7 +48,6 @@ export async function createGenerations(sql: Knex): Promise<void> {
  * stands still meanwhile: only its own code can go on with it.
  */
 export async function openGenerations(sql: Knex, projections: readonly Projection[]): Promise<Generation[]> {
-  await createGenerations(sql);
   const all: Generation[] = [];
   for (const projection of projections) all.push(...(await openOne(sql, projection)));
   return all;
@@ -61,7 +61,7 @@ type Row = {
   position: string | null;
   is_checked: boolean;
   problem: string | null;
-  started_at: string;
+  is_old: boolean;
 };
 
 async function openOne(sql: Knex, projection: Projection): Promise<Generation[]> {
@@ -75,9 +75,12 @@ async function openOne(sql: Knex, projection: Projection): Promise<Generation[]>
     const followed: Generation[] = [];
     const isOurs = live.version === version;
     if (isOurs) followed.push(generationOf(projection, { ...live, role: 'live', is_checked: true }));
-    const rows: Row[] = await tx('projection_generations').where({ name }).orderBy('generation', 'desc');
+    const rows: Row[] = await tx('projection_generations')
+      .where({ name })
+      .orderBy('generation', 'desc')
+      .select('*', tx.raw(`started_at < now() - interval '${keptHoursMax} hours' as is_old`));
     for (const row of rows) {
-      const isOld = row.role === 'kept' && Date.now() - Date.parse(row.started_at) > keptMsMax;
+      const isOld = row.role === 'kept' && row.is_old;
       if (isOld || (row.role === 'next' && row.version !== version)) {
         await dropGeneration(tx, name, row.generation);
       } else if (row.version === version && row.problem === null) {
@@ -114,7 +117,8 @@ async function makeFirst(tx: Knex, projection: Projection): Promise<Generation> 
   for (const table of Object.keys(tables)) await tx.raw('drop table if exists public.?? cascade', [table]);
   await makeTables(tx, projection, generation);
   await showTables(tx, projection, generation);
-  const row = { name, version, position: null, event_at: null, moved_at: tx.fn.now(), generation };
+  const now = tx.fn.now();
+  const row = { name, version, position: null, event_at: null, moved_at: now, shown_at: now, generation };
   await tx('projection_checkpoints').insert(row).onConflict('name').merge();
   return { projection, generation, role: 'live', isChecked: true, position: null };
 }
@@ -141,6 +145,32 @@ export async function makeNext(tx: Knex, projection: Projection, isChecked: bool
     started_at: tx.fn.now(),
   });
   return { projection, generation, role, isChecked, position: null };
+}
+
+/**
+ * Does what was asked of a live projection, in the transaction that says the request has been read. One that is older than the
+ * live tables was done before they were there. Answers whether there is something to do now.
+ */
+export async function answer(
+  tx: Knex,
+  { projection, generation }: Generation,
+  { type, created }: { readonly type: string; readonly created: string },
+): Promise<boolean> {
+  const { name, version } = projection;
+  const live = await tx('projection_checkpoints').where({ name, generation }).first('shown_at');
+  if (live === undefined || Date.parse(created) < Date.parse(live.shown_at)) return false;
+  const rows: Row[] = await tx('projection_generations').where({ name });
+  if (type === 'ProjectionRollbackRequested') {
+    const changed = await tx('projection_generations')
+      .where({ name, role: 'kept', version })
+      .update({ role: 'next', is_checked: true });
+    return changed > 0;
+  }
+  for (const row of rows) {
+    if (row.role === 'next') await dropGeneration(tx, name, row.generation);
+  }
+  await makeNext(tx, projection, false);
+  return true;
 }
 
 async function makeTables(tx: Knex, projection: Projection, generation: number): Promise<void> {
@@ -209,5 +239,5 @@ async function switchOne(tx: Knex, { projection, generation }: Generation): Prom
   });
   await tx('projection_checkpoints')
     .where({ name })
-    .update({ version, generation, position: next.position, moved_at: tx.fn.now() });
+    .update({ version, generation, position: next.position, moved_at: tx.fn.now(), shown_at: tx.fn.now() });
 }

@@ -6,8 +6,8 @@
 import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import { type Digests, differing, digestsOf } from './digest.ts';
-import { bringTo, follow } from './follow.ts';
-import { type Generation, openGenerations, switchTo } from './generation.ts';
+import { bringTo, follow, type Hooks } from './follow.ts';
+import { answer, createGenerations, type Generation, openGenerations, switchTo } from './generation.ts';
 import { createDeferred } from './indexes.ts';
 import type { Projection } from './projection.ts';
 
@@ -38,8 +38,12 @@ export async function project(
 ): Promise<void> {
   const deps = { sql, store, projections, ...options };
   let retryMs = retryMsMin;
+  let isPrepared = false;
   while (!options.signal.aborted) {
     try {
+      // Once: changing a table that is read holds up its readers.
+      if (!isPrepared) await prepare(sql);
+      isPrepared = true;
       await round(deps, () => {
         retryMs = retryMsMin;
       });
@@ -52,28 +56,49 @@ export async function project(
   }
 }
 
+async function prepare(sql: Knex): Promise<void> {
+  await createDeferred(sql);
+  await createGenerations(sql);
+}
+
 /** Follows until the signal aborts, or until what is filled can be compared or shown: both stop the followers for a moment. */
 async function round(deps: Deps, onProgress: () => void): Promise<void> {
   const { sql, store, projections, signal } = deps;
-  await createDeferred(sql);
   const all = await openGenerations(sql, projections);
   const live = all.filter(({ role }) => role === 'live');
   const beside = all.filter(({ role }) => role !== 'live');
   const next = beside.filter(({ role }) => role === 'next');
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
+  let isReady = false;
   const ready = () => {
-    if (next.length > 0) stop.abort();
+    if (next.length === 0) return;
+    isReady = true;
+    stop.abort();
+  };
+  // What is to be followed besides changes: from here on it is begun anew.
+  const asked: NonNullable<Hooks['onRequest']> = async (tx, of, request) => {
+    if (await answer(tx, of, request)) isAsked = true;
+  };
+  let isAsked = false;
+  const progress = () => {
+    onProgress();
+    if (isAsked) stop.abort();
   };
   const runs = [
-    ...(live.length === 0 ? [] : [follow(sql, store, live, either, { onProgress })]),
+    ...(live.length === 0
+      ? []
+      : [follow(sql, store, live, either, { onProgress: progress, onRequest: asked })]),
     ...(beside.length === 0 ? [] : [follow(sql, store, beside, either, { onProgress, onCaughtUp: ready })]),
   ].map(running => running.finally(() => stop.abort()));
   const ends = await Promise.allSettled(runs);
   const failed = ends.find(end => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  if (!signal.aborted && next.length > 0) await finish(deps, live, next);
+  if (!signal.aborted && isReady) await finish(deps, live, next);
 }
+
+const onRequest: NonNullable<Hooks['onRequest']> = async (tx, of, request) =>
+  void (await answer(tx, of, request));
 
 /** Nothing moves meanwhile. What differs from what it is to replace stays beside it, to be looked at. */
 async function finish(
@@ -89,7 +114,13 @@ async function finish(
   for (const one of next) {
     const { name } = one.projection;
     const shown = live.find(({ projection }) => projection.name === name);
-    await bringTo(sql, store, one, shown?.position ?? newest, signal);
+    // One of the two may be ahead, and both have to hold the same part of the log.
+    const to = [one.position, shown?.position ?? newest].reduce<bigint>(
+      (most, position) => (position !== null && position > most ? position : most),
+      0n,
+    );
+    await bringTo(sql, store, one, to, signal);
+    if (shown !== undefined) await bringTo(sql, store, shown, to, signal, { onRequest });
     if (signal.aborted) return;
     const wrong = shown === undefined || one.isChecked ? [] : await compare(sql, shown, one);
     if (wrong.length === 0) chosen.push(one);

@@ -25,6 +25,7 @@ import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
+import { projectionReads } from './platform/projection.ts';
 import { docsReads } from './site/docs.ts';
 import { siteReads } from './site/page.ts';
 
@@ -76,6 +77,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(apiKeyReads({ ...deps, now }));
   await app.register(sessionReads({ ...deps, now }));
   await app.register(auditReads(deps));
+  await app.register(projectionReads(deps));
   await app.register(streamDescription);
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));
   await app.register(siteReads(deps));

@@ -8,6 +8,7 @@ import type { SessionEvent } from '../../domain/access/session.ts';
 import type { BuildEvent } from '../../domain/apps/build.ts';
 import type { LaunchEvent } from '../../domain/apps/launch.ts';
 import type { AppsEvent, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
+import type { ProjectionEvent } from '../../domain/platform/projection.ts';
 import { type Op, type Projection, put } from '../projection.ts';
 
 const table = 'access_audit';
@@ -17,6 +18,8 @@ const ofBuild = (event: Recorded<BuildEvent>) =>
   asked(event, `builds/${event.data.buildId}`, event.data.appId);
 const ofLaunch = (event: Recorded<LaunchEvent>) =>
   asked(event, `launches/${event.data.launchId}`, event.data.appId);
+const ofProjection = (event: Recorded<ProjectionEvent>) =>
+  asked(event, `projections/${event.data.projection}`, null);
 const ofKey = (event: Recorded<ApiKeyEvent>) => asked(event, `api-keys/${event.data.keyId}`, null);
 const ofSession = (event: Recorded<SessionEvent>) => asked(event, `sessions/${event.data.sessionId}`, null);
 
@@ -111,6 +114,8 @@ const on: {
   LaunchStopped: ofLaunch,
   LaunchExpired: ofLaunch,
   LaunchFailed: ofLaunch,
+  ProjectionRebuildRequested: ofProjection,
+  ProjectionRollbackRequested: ofProjection,
   // Nobody asks for it.
   OrphanRemoved: () => [],
   ApiKeyCreated: ofKey,

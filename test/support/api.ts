@@ -155,6 +155,7 @@ export async function startApi(options: ApiOptions = {}) {
     store,
     clock,
     allowLocalRepositories: options.allowLocalRepositories ?? false,
+    projectionNames: projections.map(({ name }) => name),
     launchIdleSeconds: 1_800,
     webhookSecret,
     invites,

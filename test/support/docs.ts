@@ -82,7 +82,7 @@ Everybody may: ${of('public').join(', ')}.
 async function printEvents(): Promise<string> {
   const parts: string[] = [];
   const printed = new Set<string>();
-  for (const file of await filesOf('domain/apps', 'domain/access')) {
+  for (const file of await filesOf('domain/apps', 'domain/access', 'domain/platform')) {
     const source = await readFile(path.join(root, file), 'utf8');
     // A part of a stream's events may be in a file of its own, which then names the stream.
     const category = /category: '([^']+)'|`([a-z]+\.[a-z-]+)-<id>`/.exec(source)?.slice(1).find(Boolean);

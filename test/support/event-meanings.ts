@@ -46,6 +46,8 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   LaunchExpired: 'The container is gone, as its time was over.',
   LaunchFailed: 'The container could not be started or ended by itself, and no other one follows.',
   OrphanRemoved: 'Something was found on an engine that nothing in the log asks for, and was removed.',
+  ProjectionRebuildRequested: 'The tables of a projection are to be filled anew beside those that are read.',
+  ProjectionRollbackRequested: 'The tables of a projection that were read before are to be read again.',
   ApiKeyCreated:
     'Somebody made an API key; of the key itself only a digest and its last characters are kept.',
   ApiKeyRotated: 'The key was replaced; the one before is good until `previousUntil`.',

@@ -295,6 +295,8 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     reason: 'signed-out',
     at: '2026-01-01T00:00:29.000Z',
   },
+  ProjectionRebuildRequested: { projection: 'apps_builds', at: '2026-01-01T00:00:24.600Z' },
+  ProjectionRollbackRequested: { projection: 'apps_builds', at: '2026-01-01T00:00:24.700Z' },
   OrphanRemoved: {
     engine: 'default',
     kind: 'container',

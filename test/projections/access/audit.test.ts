@@ -13,6 +13,7 @@ function targetOf(type: EventType): string {
   if (/^Build(Args|Secret)/.test(type)) return 'apps/todo';
   if (type.startsWith('Build')) return 'builds/b1';
   if (type.startsWith('Launch')) return 'launches/l1';
+  if (type.startsWith('Projection')) return 'projections/apps_builds';
   if (type.startsWith('ApiKey')) return 'api-keys/k1';
   return type.startsWith('Session') ? 'sessions/s1' : 'apps/todo';
 }
@@ -36,7 +37,7 @@ suite('the audit table', async () => {
         actor: 'operator:ann',
         action: type,
         target: targetOf(type),
-        app_id: /^(ApiKey|Session)/.test(type) ? null : 'todo',
+        app_id: /^(ApiKey|Projection|Session)/.test(type) ? null : 'todo',
         outcome: 'succeeded',
         status: null,
         route: 'POST /apps',
