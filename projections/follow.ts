@@ -18,7 +18,7 @@ const quietMsMax = 1_000;
 /** The channel on which a moved checkpoint is announced to readers that wait for it. */
 export const checkpointChannel = 'apphub_checkpoint';
 
-export type Request = EventOf<'ProjectionRebuildRequested' | 'ProjectionRollbackRequested'>;
+type Request = EventOf<'ProjectionRebuildRequested' | 'ProjectionRollbackRequested'>;
 
 export type Hooks = {
   onProgress?(): void;

@@ -1,7 +1,7 @@
 /**
  * A generation is one set of a projection's tables, in a schema of its own. One of them is live: views of its tables' names, in
  * the schema everybody reads, show it. Another may be filled beside it, and takes its place in one transaction, so that readers
- * never see a table that is half full. The one before is kept for a while and followed, so that it can take its place back at once.
+ * never see a table that is half full. The one before is kept for a while and followed, so that it can take its place back.
  */
 import type { Knex } from 'knex';
 import { deferIndexes } from './indexes.ts';
@@ -12,7 +12,7 @@ const lockMsMax = 200;
 const switchesMax = 50;
 const keptHoursMax = 24;
 
-export type Role = 'live' | 'next' | 'kept';
+type Role = 'live' | 'next' | 'kept';
 
 export type Generation = {
   readonly projection: Projection;
@@ -124,7 +124,7 @@ async function makeFirst(tx: Knex, projection: Projection): Promise<Generation> 
 }
 
 /** Begins to fill a generation beside the live one. */
-export async function makeNext(tx: Knex, projection: Projection, isChecked: boolean): Promise<Generation> {
+async function makeNext(tx: Knex, projection: Projection, isChecked: boolean): Promise<Generation> {
   const { name, version } = projection;
   const { rows } = await tx.raw(
     `select coalesce(max(generation), 0) + 1 as free from (
@@ -192,7 +192,7 @@ async function showTables(tx: Knex, projection: Projection, generation: number):
   }
 }
 
-export async function dropGeneration(tx: Knex, name: string, generation: number): Promise<void> {
+async function dropGeneration(tx: Knex, name: string, generation: number): Promise<void> {
   await tx.raw('drop schema if exists ?? cascade', [schemaOf({ name }, generation)]);
   await tx('projection_indexes')
     .where({ projection: schemaOf({ name }, generation) })

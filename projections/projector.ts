@@ -1,7 +1,8 @@
 /**
- * Keeps the live tables of every projection true to the log, and fills the next ones beside them: those of a version that is new in
- * the code, and those that were asked for. Two subscriptions run side by side, one for what is live and one for all the rest, so
- * that what is filled holds up nothing that is read. Once it has caught up it is compared, where only the code has moved, and shown.
+ * Keeps the live tables of every projection true to the log, and fills the next ones beside them: those of a version that is new
+ * in the code, and those that were asked for. Two subscriptions run side by side, one for what is live and one for all the rest,
+ * so that what is filled holds up nothing that is read. Once it has caught up it is compared, where only the code has moved, and
+ * shown.
  */
 import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
