@@ -88,6 +88,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     sessionId: session.id,
     key: 'a',
     value: 'b',
+    projection: 'apps_builds',
     name: 'a',
   };
   const targets: Record<string, string> = {
@@ -95,6 +96,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     buildId: `builds/${buildId}`,
     launchId: `launches/${launchId}`,
     keyId: `api-keys/${others.id}`,
+    projection: 'projections/apps_builds',
     sessionId: `sessions/${session.id}`,
   };
   const placeOf = (path: string) =>

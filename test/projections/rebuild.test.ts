@@ -11,7 +11,7 @@ import { testDatabase } from '../support/postgres.ts';
 
 const timeout = 120_000;
 const waitMsMax = 60_000;
-const switches = 100;
+const switches = 30;
 const name = 'counted';
 
 function counting(more: Partial<Projection> = {}): Projection {
