@@ -41,6 +41,7 @@ suite('apps: register, change, archive', async () => {
     const { tags, createdAt, updatedAt, ...rest } = seen.body.data;
     assert.deepEqual(rest, {
       ...Object.fromEntries(Object.entries(body).filter(([field]) => field !== 'tags')),
+      sandbox: { egress: [], allowRoot: false, runtime: 'default' },
       status: 'pending',
       statusMessage: null,
       title: null,
