@@ -189,6 +189,7 @@ async function openWorkers(options: RoomsOptions, shared: Shared, closings: Clos
     buildsAtOnce,
     builds: options.builds,
     syncSeconds,
+    storage: { ...options.storage, dataDir: options.dataDir },
     launches: options.launches,
     profiles: options.sandbox.profiles,
     log,

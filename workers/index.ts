@@ -17,6 +17,8 @@ import {
   supersedeBuilds,
 } from './apps/build.ts';
 import { eraseUnnamedSecrets, sweepBuildSteps } from './apps/build-sweep.ts';
+import { openDisk, type StorageDeps } from './apps/disk.ts';
+import { openDiskGuard } from './apps/disk-guard.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
 import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
 import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
@@ -32,7 +34,15 @@ import { createWorkerTables, reportStatus } from './tables.ts';
 import { removeOldFolders } from './work-folder.ts';
 
 /** How often each round is made. */
-const everyMs = { sweep: 30_000, expiry: 1_000, reconcile: 5_000, docker: 3_000, sync: 15_000 };
+const everyMs = {
+  sweep: 30_000,
+  expiry: 1_000,
+  reconcile: 5_000,
+  docker: 3_000,
+  disk: 10_000,
+  guard: 2_000,
+  sync: 15_000,
+};
 const tablesMsMax = 30_000;
 
 export type WorkerDeps = {
@@ -52,6 +62,7 @@ export type WorkerDeps = {
   readonly builds: BuildConfig;
   readonly buildSecrets: BuildSecrets;
   readonly syncSeconds: number;
+  readonly storage: StorageDeps;
   readonly profiles: LaunchDeps['profiles'];
   readonly launches: RoomLimits & { readonly drainSeconds: number; readonly keptAwake: number };
   readonly log: QueueLog;
@@ -63,14 +74,17 @@ const reactions = [ingestionReaction, buildReaction, launchReaction, archiveReac
 export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise<void> }> {
   await createWorkerTables(deps.sql);
   const launching = { ...deps, room: openRoom(deps.launches) };
+  const guard = openDiskGuard();
+  const building = { ...deps, guard };
+  const disk = openDisk(building);
   const retiring = { ...deps, drainMs: deps.launches.drainSeconds * 1_000 };
   const effects = [
     queueIngestion(deps),
     ingest(deps),
-    requestBuild(deps),
+    requestBuild(building),
     supersedeBuilds(deps),
-    runBuild(deps),
-    releaseBuild(deps),
+    runBuild(building),
+    releaseBuild(building),
     deploy(launching),
     retire(retiring),
     removeLaunch(retiring),
@@ -113,20 +127,18 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     deps.log.warn({ err: error }, 'the first sweep failed; it comes round again'),
   );
   const ms = { ...everyMs, ...deps.everyMs };
+  const round = (each: number, what: string, work: () => Promise<void>) =>
+    every(each, what, work, deps.log, signal);
   const runs = [
     react({ ...deps, queue, effects, reactions, signal }),
-    every(ms.sweep, 'sweep', sweep, deps.log, signal),
-    every(ms.expiry, 'the time of launches', times, deps.log, signal),
-    every(ms.reconcile, 'reconciling', agree, deps.log, signal),
-    every(
-      Math.min(ms.sync, deps.syncSeconds * 1_000),
-      'sync',
-      () => syncApps(deps, signal),
-      deps.log,
-      signal,
-    ),
-    every(ms.docker, 'Docker', dockerRound(deps, sweep), deps.log, signal),
-    every(ms.docker, 'watching containers', () => watchLaunches(launching, signal), deps.log, signal),
+    round(ms.sweep, 'sweep', sweep),
+    round(ms.expiry, 'the time of launches', times),
+    round(ms.reconcile, 'reconciling', agree),
+    round(Math.min(ms.sync, deps.syncSeconds * 1_000), 'sync', () => syncApps(deps, signal)),
+    round(ms.disk, 'looking after the disk', disk.round),
+    round(ms.guard, 'watching the disk', disk.watch),
+    round(ms.docker, 'Docker', dockerRound(deps, sweep)),
+    round(ms.docker, 'watching containers', () => watchLaunches(launching, signal)),
   ];
   return {
     async close() {
@@ -180,7 +192,14 @@ async function every(
 
 /** The projector makes the tables, perhaps in another process that has just been started. */
 async function tablesAreThere(sql: Knex, signal: AbortSignal): Promise<void> {
-  const needed = ['apps_repositories', 'apps_ingestions', 'apps_builds', 'apps_launches', 'apps_deployments'];
+  const needed = [
+    'apps_repositories',
+    'apps_ingestions',
+    'apps_builds',
+    'apps_images',
+    'apps_launches',
+    'apps_deployments',
+  ];
   const deadline = Date.now() + tablesMsMax;
   while (!signal.aborted) {
     const there = await sql('pg_views')

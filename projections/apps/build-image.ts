@@ -10,9 +10,13 @@ const is = (
   reason: string | null,
 ): readonly Op[] => [patch(table, { build_id: buildId }, { place, reason, changed_at: at })];
 
+const launched = ({ buildId, at }: { buildId: string; at: string }): readonly Op[] => [
+  patch(table, { build_id: buildId }, { used_at: at }),
+];
+
 export const images: Projection = {
   name: table,
-  version: 1,
+  version: 2,
   tables: { [table]: ['build_id'] },
 
   createTables: schema =>
@@ -48,6 +52,7 @@ export const images: Projection = {
     BuildImageRemoving: ({ data }) => is(data, 'removing', data.reason),
     BuildImageRemoved: ({ data }) => is(data, 'removed', data.reason),
     BuildImageKept: ({ data }) => is(data, 'present', null),
-    LaunchRequested: ({ data }) => [patch(table, { build_id: data.buildId }, { used_at: data.at })],
+    LaunchRequested: ({ data }) => launched(data),
+    LaunchDeploymentRequested: ({ data }) => launched(data),
   },
 };

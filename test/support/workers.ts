@@ -23,6 +23,7 @@ import { openBuildSecrets } from '../../platform/build-secrets.ts';
 import { openLogStore } from '../../platform/log-store.ts';
 import { openFolderObjects } from '../../platform/objects.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
+import { readStorage } from '../../platform/storage-config.ts';
 import { projections } from '../../projections/index.ts';
 import { project } from '../../projections/projector.ts';
 import type { Docker } from '../../workers/adapters/docker-types.ts';
@@ -75,6 +76,7 @@ export async function openWorkerBench(options: { docker?: Docker; store?: EventS
     builds: readBuilds({}),
     buildSecrets: openBuildSecrets(sql, 'a secret of the tests'),
     syncSeconds: 3_600,
+    storage: { ...readStorage({ APPHUB_DISK_FREE_MIN_BYTES: '0' }), dataDir: folder },
     everyMs: { docker: 100, expiry: 100, reconcile: 100 },
     profiles: readSandbox({}).profiles,
     launches: { max: 100, perAppMax: 100, perOwnerMax: 100, drainSeconds: 0, keptAwake: 0 },

@@ -393,6 +393,7 @@ suite('a process killed at any moment', () => {
         buildsAtOnce: 1,
         builds: readBuilds({}),
         buildSecrets: undefined as never,
+        guard: undefined as never,
       };
       const effects = [queueIngestion(deps), requestBuild(deps), releaseBuild(deps), ...idle];
       const reactions = [ingestionReaction, buildReaction];

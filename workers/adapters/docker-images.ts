@@ -6,7 +6,6 @@ import { leftoverTag } from './docker-leftovers.ts';
 import type { EngineImage, EngineRoom, EngineStore } from './docker-store-types.ts';
 import { type Engine, labelOf } from './docker-types.ts';
 
-const historiesMax = 5_000;
 const apiWithTypes = [1, 42];
 
 export function engineStore(engine: Engine): EngineStore {
@@ -16,12 +15,12 @@ export function engineStore(engine: Engine): EngineStore {
     removeImage: ({ imageId }) => removeImage(engine, imageId),
     async rooms({ withCache }) {
       const images = await listImages(engine);
-      const [imageBytes, cacheBytes, disk] = await Promise.all([
+      const [{ imageBytes, ownBytes }, cacheBytes, disk] = await Promise.all([
         bytesOf(engine, images, histories),
         withCache ? cacheBytesOf(engine) : null,
         diskOf(engine),
       ]);
-      return [{ engine: engine.name, imageBytes, cacheBytes, disk }];
+      return [{ engine: engine.name, imageBytes, ownBytes, cacheBytes, disk }];
     },
     pruneCache: (_engine, keepBytes) => pruneCache(engine, keepBytes),
   };
@@ -76,23 +75,30 @@ async function removeImage(engine: Engine, imageId: string): Promise<'removed' |
 
 type Layer = { readonly id: string; readonly bytes: number };
 
-/** What images take together. A layer is known by what made it and by all that lies below it. */
+/** What images take together and each alone. A layer is known by what made it and by all that lies below it. */
 async function bytesOf(
   engine: Engine,
   images: readonly EngineImage[],
   histories: Map<string, readonly Layer[]>,
-): Promise<number> {
-  const layers = new Map<string, number>();
-  for (const { imageId } of images) {
-    const known = histories.get(imageId) ?? (await historyOf(engine, imageId));
-    histories.set(imageId, known);
-    for (const { id, bytes } of known) layers.set(id, bytes);
+): Promise<Pick<EngineRoom, 'imageBytes' | 'ownBytes'>> {
+  const layers = new Map<string, { bytes: number; users: number }>();
+  const ids = new Set(images.map(({ imageId }) => imageId));
+  for (const id of ids) {
+    const known = histories.get(id) ?? (await historyOf(engine, id));
+    histories.set(id, known);
+    for (const { id: layer, bytes } of known) {
+      layers.set(layer, { bytes, users: (layers.get(layer)?.users ?? 0) + 1 });
+    }
   }
-  for (const oldest of histories.keys()) {
-    if (histories.size <= historiesMax) break;
-    histories.delete(oldest);
-  }
-  return [...layers.values()].reduce((sum, bytes) => sum + bytes, 0);
+  for (const id of histories.keys()) if (!ids.has(id)) histories.delete(id);
+  const own = (id: string) =>
+    (histories.get(id) ?? [])
+      .filter(layer => layers.get(layer.id)?.users === 1)
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    imageBytes: [...layers.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+    ownBytes: new Map([...ids].map(id => [id, own(id)])),
+  };
 }
 
 async function historyOf(engine: Engine, imageId: string): Promise<readonly Layer[]> {
@@ -144,7 +150,7 @@ async function diskOf(engine: Engine): Promise<EngineRoom['disk']> {
   if (engine.builds.cgroups === undefined) return null;
   const { DockerRootDir } = await engine.api.info();
   const seen = await statfs(DockerRootDir).catch(() => undefined);
-  return seen === undefined ? null : { freeBytes: seen.bavail * seen.bsize, bytes: seen.blocks * seen.bsize };
+  return seen === undefined ? null : { folder: DockerRootDir, freeBytes: seen.bavail * seen.bsize };
 }
 
 function absent(error: unknown): undefined {

@@ -15,14 +15,16 @@ export type EngineRoom = {
   readonly engine: string;
   /** What all images of this installation take together: layers that they share count once. */
   readonly imageBytes: number;
+  /** By its id, what would be free without an image: the layers that no other image of this installation has. */
+  readonly ownBytes: ReadonlyMap<string, number>;
   /** BuildKit's cache, whoever has built on the engine; null where it was not asked for. */
   readonly cacheBytes: number | null;
   /** Of the file system that the engine keeps everything on; null where that cannot be seen from here. */
-  readonly disk: { readonly freeBytes: number; readonly bytes: number } | null;
+  readonly disk: { readonly folder: string; readonly freeBytes: number } | null;
 };
 
 export type EngineStore = {
-  /** Every image of this installation, on every engine. */
+  /** Every image of this installation, on every engine. Throws where one of them does not answer: what is missing is lost. */
   listImages(): Promise<EngineImage[]>;
   /**
    * `removed`: neither it nor its names are there any more. `used`: a container is made of it, also one that does not run.

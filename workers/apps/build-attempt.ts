@@ -29,6 +29,7 @@ import { cloneRepository, GitFailure } from '../adapters/git.ts';
 import type { Send } from '../effect.ts';
 import { withWorkFolder } from '../work-folder.ts';
 import { endStepsOf } from './build-sweep.ts';
+import type { DiskGuard } from './disk-guard.ts';
 import { findContextFolder } from './inspect/build-context.ts';
 
 /** How often a build may be begun: an engine that dies each time is perhaps killed by it. */
@@ -46,6 +47,7 @@ export type AttemptDeps = Send & {
   readonly buildsAtOnce: number;
   readonly builds: BuildConfig;
   readonly buildSecrets: BuildSecrets;
+  readonly guard: DiskGuard;
 };
 
 /** An attempt at one build. `say` is given each line as it may be read: secrets in it are masked. */
@@ -103,9 +105,13 @@ export async function buildOrExplain(deps: AttemptDeps, attempt: Attempt): Promi
     }
     if (number > 1) await endStepsOf(deps.docker, buildId);
     const built = found && { image, imageId: found.imageId, bytes: found.bytes, ports: found.ports };
-    const { papers, ...made } = await withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
-      built === undefined ? makeImage(deps, attempt, directory) : findPapers(deps, attempt, directory, built),
-    );
+    const work = (guarded: Attempt) =>
+      withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
+        built === undefined
+          ? makeImage(deps, guarded, directory)
+          : findPapers(deps, guarded, directory, built),
+      );
+    const { papers, ...made } = await deps.guard.during(signal, guard => work({ ...attempt, signal: guard }));
     faultPoint('build.built');
     const pushed = await pushToRegistry(deps, attempt, made);
     faultPoint('build.pushed');

@@ -1,5 +1,6 @@
 /** What lies on the engine: images and what failed builds leave, what room they take, and how they go. */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { BuildFailure, labelOf } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker } from '../../support/docker.ts';
@@ -59,9 +60,10 @@ suite('images on the engine', () => {
       assert.ok(bytes > base + 3 * mib && engine === 'default');
       assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 600_000);
     }
-    const { imageBytes, disk, cacheBytes } = await roomOf();
+    const { imageBytes, ownBytes, disk, cacheBytes } = await roomOf();
     assert.equal(imageBytes, base + 6 * mib);
-    assert.ok(disk !== null && disk.freeBytes > 0 && disk.freeBytes < disk.bytes);
+    assert.deepEqual([ownBytes.get(first), ownBytes.get(second)], [2 * mib, mib]);
+    assert.ok(disk !== null && disk.freeBytes > 0 && path.isAbsolute(disk.folder));
     assert.equal(cacheBytes, null);
     for (const image of images) assert.equal(await docker.removeImage(image), 'removed');
     assert.deepEqual(await mine(), []);
