@@ -1,5 +1,7 @@
 /** The engine's classic builder: each step is a container, which the engine holds to the limits. */
+
 import { type BuilderAnswer, type BuilderRequest, cut, stepFailure } from './docker-builder.ts';
+import { packText } from './docker-context.ts';
 import { type Leftover, openLeftover } from './docker-leftovers.ts';
 import { type Message, readMessages, textOfAux } from './docker-messages.ts';
 import { markOf } from './docker-steps.ts';
@@ -11,12 +13,13 @@ const openLineCharsMax = 8_193;
 const engineWords = /^(?:Step \d|Removing intermediate container | ---> |Successfully )/;
 
 export async function buildOnClassic(engine: Engine, request: BuilderRequest): Promise<BuilderAnswer> {
-  const { limits, place, stop } = request;
-  const build = request.labels[labelOf.build];
+  const { limits, place, stop, labels, tag } = request;
+  const build = labels[labelOf.build];
+  // What is done whenever the image is built on, would be done by labelling it.
+  const isTrigger = request.plan.instructions.some(each => /^ONBUILD\b/i.test(each));
   const options = {
-    t: request.tag,
     dockerfile: request.dockerfilePath,
-    labels: { ...request.labels },
+    ...(isTrigger ? { labels: { ...labels }, t: tag } : {}),
     buildargs: { ...request.args },
     memory: limits.memoryBytes,
     // As much as the memory: no swap at all.
@@ -30,15 +33,40 @@ export async function buildOnClassic(engine: Engine, request: BuilderRequest): P
     abortSignal: stop,
     ...registryConfig(engine),
   };
-  const leftover = openLeftover(engine, request.labels[labelOf.build]);
+  const leftover = openLeftover(engine, build);
   const output = await engine.api.buildImage(request.context, options);
   const { imageId, said } = await readOutput(output, request, leftover);
   if (imageId === undefined) {
     throw new BuildFailure('The Docker engine went away during the build', { ...place, retryable: true });
   }
+  const steps = (place.step ?? 0) - (isTrigger ? Object.keys(labels).length : 0);
+  const labelled = isTrigger ? imageId : await labelImage(engine, imageId, request);
   await leftover.forget();
-  // The engine puts each label on by a step of its own after the last one of the Dockerfile.
-  return { imageId, steps: (place.step ?? 0) - Object.keys(request.labels).length, digests: digestsIn(said) };
+  return { imageId: labelled, steps, digests: digestsIn(said) };
+}
+
+/**
+ * Given in the call, each label would be a step of its own, and a part of what the last steps are known by in the cache. Here all of
+ * them are one step on top of the image that `docker build` would have made.
+ */
+async function labelImage(
+  engine: Engine,
+  imageId: string,
+  { labels, tag, stop }: BuilderRequest,
+): Promise<string> {
+  const pairs = Object.entries(labels).map(pair =>
+    pair.map(text => JSON.stringify(text).replaceAll('$', '\\$')).join('='),
+  );
+  const dockerfile = `FROM ${imageId.replace(/^sha256:/, '')}\nLABEL ${pairs.join(' ')}\n`;
+  const options = { t: tag, rm: true, forcerm: true, abortSignal: stop };
+  const output = await engine.api.buildImage(packText({ Dockerfile: dockerfile }), options);
+  let labelled: string | undefined;
+  for await (const { aux, error } of readMessages(output)) {
+    if (error !== undefined) throw new BuildFailure(cut(error), { retryable: true });
+    labelled = textOfAux(aux, 'ID') ?? labelled;
+  }
+  if (labelled !== undefined) return labelled;
+  throw new BuildFailure('The Docker engine went away during the build', { retryable: true });
 }
 
 /** The name that base images are pulled under, where there is one. */

@@ -10,6 +10,9 @@ import { pack } from 'tar-fs';
 import { type IgnoreRules, readDockerignore } from './docker-ignore.ts';
 import { BuildFailure, type BuildImageRequest, type BuildPlan } from './docker-types.ts';
 
+/** Owner and times play no part. */
+const fresh = { uid: 0, gid: 0, mtime: new Date(0) };
+
 const entriesMax = 200_000;
 const dockerignoreBytesMax = 64 * 1024;
 const dockerfileBytesMax = 1024 * 1024;
@@ -30,7 +33,6 @@ export async function packContext(
     [dockerfilePath, plan.dockerfile],
     ...plan.files.map(file => [file.path, file.text] as const),
   ]);
-  const fresh = { uid: 0, gid: 0, mtime: new Date(0) };
   return pack(directory, {
     ignore: file => !kept.has(path.relative(directory, file)) || made.has(path.relative(directory, file)),
     map: header => ({ ...header, ...fresh }),
@@ -39,6 +41,18 @@ export async function packContext(
     finalize: false,
     finish(tar) {
       for (const [name, text] of made) tar.entry({ name, ...fresh, mode: 0o644 }, text);
+      tar.finalize();
+    },
+  });
+}
+
+/** A context of these files alone. */
+export function packText(files: Readonly<Record<string, string>>): Readable {
+  return pack('/', {
+    entries: [],
+    finalize: false,
+    finish(tar) {
+      for (const [name, text] of Object.entries(files)) tar.entry({ name, ...fresh, mode: 0o644 }, text);
       tar.finalize();
     },
   });

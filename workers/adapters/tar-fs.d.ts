@@ -12,6 +12,8 @@ declare module 'tar-fs' {
     options: {
       /** Told the path joined to `directory`; a folder that is ignored is not entered. */
       ignore?: (file: string) => boolean;
+      /** Names in the directory; all of it when absent. */
+      entries?: readonly string[];
       map?: (header: Header) => Header;
       sort?: boolean;
       strict?: boolean;
