@@ -46,8 +46,8 @@ export async function buildOnClassic(engine: Engine, request: BuilderRequest): P
 }
 
 /**
- * Given in the call, each label would be a step of its own, and a part of what the last steps are known by in the cache. Here all of
- * them are one step on top of the image that `docker build` would have made.
+ * Given in the call, each label would be a step of its own. Here all of them are one, on top of the image that `docker build`
+ * would have made.
  */
 async function labelImage(
   engine: Engine,
