@@ -22,6 +22,7 @@ import { openDiskGuard } from './apps/disk-guard.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
 import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
 import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
+import { collectLogs } from './apps/logs.ts';
 import { reconcile } from './apps/reconcile.ts';
 import { removeLaunch, retire } from './apps/retire.ts';
 import { openRoom, type RoomLimits } from './apps/room.ts';
@@ -41,6 +42,7 @@ const everyMs = {
   docker: 3_000,
   disk: 10_000,
   guard: 2_000,
+  logs: 3_600_000,
   sync: 15_000,
 };
 const tablesMsMax = 30_000;
@@ -137,6 +139,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     round(Math.min(ms.sync, deps.syncSeconds * 1_000), 'sync', () => syncApps(deps, signal)),
     round(ms.disk, 'looking after the disk', disk.round),
     round(ms.guard, 'watching the disk', disk.watch),
+    round(ms.logs, 'collecting logs', async () => void (await collectLogs(deps))),
     round(ms.docker, 'Docker', dockerRound(deps, sweep)),
     round(ms.docker, 'watching containers', () => watchLaunches(launching, signal)),
   ];
