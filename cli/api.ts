@@ -23,6 +23,7 @@ export type App = {
   ports: number[] | null;
   build: Build | null;
   launch: { running: number } | null;
+  sandbox: Sandbox;
   createdAt: string;
   updatedAt: string;
   ingestedAt: string | null;
@@ -66,21 +67,70 @@ export type Build = {
 
 export type BuildSecret = { name: string; version: number; setBy: string; setAt: string; isGiven: boolean };
 
+type LaunchStatus =
+  | 'requested'
+  | 'starting'
+  | 'running'
+  | 'asleep'
+  | 'waking'
+  | 'restarting'
+  | 'stopping'
+  | 'stopped'
+  | 'expired'
+  | 'failed';
+
+export type LaunchFailure = {
+  reason: string;
+  exitCode: number | null;
+  oomKilled: boolean;
+  lastLines: string[];
+  at: string;
+  isLoop: boolean;
+};
+
+export type Sandbox = { egress: string[]; allowRoot: boolean; runtime: string };
+
+export type Deployment = {
+  deployment: number;
+  cause: string;
+  status: 'coming' | 'serving' | 'retiring' | 'gone';
+  buildId: string;
+  image: string;
+  commit: string | null;
+  imageRemoved: string | null;
+  startedInMs: number | null;
+  failure: LaunchFailure | null;
+  requestedAt: string;
+  notBefore: string | null;
+  runningAt: string | null;
+  goneAt: string | null;
+};
+
 export type Launch = {
   id: string;
   appId: string;
   buildId: string;
   image: string;
-  status: 'requested' | 'starting' | 'running' | 'stopping' | 'stopped' | 'expired' | 'failed';
+  status: LaunchStatus;
   url: string;
   env: { key: string; value: string }[];
   resourceProfile: string;
-  access?: 'private' | 'public';
   port: number | null;
   startedInMs: number | null;
-  failure: { reason: string; exitCode: number | null; lastLines: string[] } | null;
+  owner: string;
+  access: 'private' | 'public';
+  restart: 'no' | 'on-failure';
+  idleSeconds: number | null;
+  healthPath: string | null;
+  sandbox: Sandbox;
+  deployment: number;
+  serving: number | null;
+  failure: LaunchFailure | null;
+  because: string | null;
+  sleepReason: string | null;
   requestedAt: string;
   runningAt: string | null;
+  sleptAt: string | null;
   endedAt: string | null;
   expiresAt: string;
   waitingFor: string | null;

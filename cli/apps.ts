@@ -5,6 +5,7 @@ import { appCard, appRows, historyRows } from './app-view.ts';
 import type { Client } from './client.ts';
 import { exits, UsageError } from './exit.ts';
 import type { Output } from './output.ts';
+import { sandbox } from './sandbox.ts';
 import { count, progressLine } from './say.ts';
 import { defineVerb, type Given, type Options, tagOf, type Verb, wholeNumber } from './verb.ts';
 import { watch } from './watch.ts';
@@ -211,6 +212,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   cancel,
   tag,
   untag,
+  sandbox,
   history,
 };
 

@@ -1,5 +1,6 @@
 /** One line for an event of the log: what happened, in the words of the platform's people. */
-import type { LogEvent } from './api.ts';
+import type { EventType } from '../domain/events.ts';
+import type { LogEvent, Sandbox } from './api.ts';
 import { duration, plain, relative, shortCommit, size } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -23,12 +24,41 @@ const where = (data: Data) => {
   return ` at step ${data.step}${typeof data.instruction === 'string' ? ` (${data.instruction})` : ''}`;
 };
 
-const phrases: Readonly<Record<string, Phrase>> = {
+/** A launch that has had one container alone needs no numbers. */
+const numbered = (data: Data) => `deployment ${text(data.deployment)}`;
+const ofDeployment = (data: Data) => (Number(data.deployment ?? 1) > 1 ? `${numbered(data)} ` : '');
+const replacing = (data: Data) =>
+  data.replaced == null ? '' : `, in place of deployment ${text(data.replaced)}`;
+const causeOf = (data: Data) => (data.cause === 'rollback' ? 'roll back' : text(data.cause));
+const because = (data: Data) => (data.because ? `: ${text(data.because)}` : '');
+const sleepReasons: Readonly<Record<string, string>> = {
+  idle: 'nobody visited',
+  asked: 'asked to',
+  evicted: 'made room',
+};
+const ended = (data: Data) => {
+  const reason = text(data.reason);
+  const code = text(data.exitCode);
+  return code === '' || reason.includes(`exit code ${code}`) ? reason : `${reason} (exit code ${code})`;
+};
+const sandboxWords = (data: Data) => {
+  const { egress = [], allowRoot, runtime } = (data.sandbox ?? {}) as Partial<Sandbox>;
+  const hosts = egress.length === 0 ? 'speaks to nobody' : `speaks to ${egress.join(', ')}`;
+  return [
+    hosts,
+    allowRoot ? 'may be root' : 'never root',
+    ...(runtime === 'runsc' ? ['under gVisor'] : []),
+  ].join(', ');
+};
+
+/** The compiler says which event lacks its sentence. */
+const phrases: { readonly [T in EventType]: Phrase } = {
   RepositoryRegistered: data => `registered from ${text(data.repoUrl)}`,
   RepositoryChanged: data => `changed ${Object.keys((data.changes ?? {}) as Data).join(', ')}`,
   RepositoryTagged: data => `tagged ${tag(data)}`,
   RepositoryUntagged: data => `tag ${tag(data)} removed`,
   RepositoryReleased: data => `released ${text((data.release as Data | undefined)?.image)}`,
+  RepositorySandboxChanged: data => `confined anew: ${sandboxWords(data)}`,
   RepositoryArchived: () => 'archived',
   IngestionQueued: data => `ingestion ${text(data.run)} queued (${text(data.cause)})`,
   IngestionDeferred: data => `another ingestion is due afterwards (${text(data.cause)})`,
@@ -53,29 +83,50 @@ const phrases: Readonly<Record<string, Phrase>> = {
   BuildImageRemoved: data => `image ${text(data.image)} removed (${text(data.reason)})`,
   BuildImageKept: data => `image ${text(data.image)} kept (${text(data.reason)})`,
   LaunchRequested: data => `launch of ${text(data.image)} requested`,
-  LaunchStarting: data => `starting on port ${text(data.port)}`,
-  LaunchRunning: data => `running after ${ms(data.startedInMs)}`,
-  LaunchStopping: data => (data.reason === 'expired' ? 'time is up, stopping' : 'stopping'),
+  LaunchDeploymentRequested: data =>
+    `${numbered(data)}: ${causeOf(data)} with ${text(data.image)}${data.notBefore ? `, ${relative(text(data.notBefore))}` : ''}${
+      data.superseded == null ? '' : `, in place of deployment ${text(data.superseded)}`
+    }`,
+  LaunchStarting: data => `${ofDeployment(data)}starting on port ${text(data.port)}`,
+  LaunchRunning: data => `${ofDeployment(data)}running after ${ms(data.startedInMs)}${replacing(data)}`,
+  LaunchDeploymentFailed: data => `${numbered(data)} did not come up: ${ended(data)}`,
+  LaunchCrashed: data => `${numbered(data)} ended by itself: ${ended(data)}`,
+  LaunchSlept: data =>
+    `fell asleep (${sleepReasons[text(data.reason)] ?? text(data.reason)})${because(data)}`,
+  LaunchRetired: data => `${numbered(data)} is gone`,
+  LaunchExtended: data => `may run until ${text(data.expiresAt)}`,
+  LaunchShared: data => `a link was made, good until ${text(data.expiresAt)}`,
+  LaunchLinksRevoked: () => 'no link made so far is good any more',
+  LaunchStopping: data =>
+    `${data.reason === 'expired' ? 'time is up, stopping' : 'stopping'}${because(data)}`,
   LaunchStopped: () => 'stopped',
   LaunchExpired: () => 'expired',
-  LaunchFailed: data => `failed: ${text(data.reason)}`,
+  LaunchFailed: data =>
+    `failed: ${ended(data)}${data.isLoop === true ? ' (again and again, no more tries)' : ''}`,
+  OrphanRemoved: data =>
+    `${text(data.kind)} ${text(data.name)} removed from the engine: ${text(data.reason)}`,
   ApiKeyCreated: data => `API key ${text(data.name)} of ${text(data.owner)} made`,
   ApiKeyRotated: data => `API key of ${text(data.owner)} rotated`,
   ApiKeyRevoked: data => `API key of ${text(data.owner)} revoked`,
   SessionOpened: data => `${text(data.subject)} signed in (${text(data.how)})`,
   SessionEnded: data => `session of ${text(data.subject)} over (${text(data.reason)})`,
+  ProjectionRebuildRequested: data => `tables of ${text(data.projection)} are to be filled anew`,
+  ProjectionRollbackRequested: data => `tables of ${text(data.projection)} of before are to be read again`,
+  ProviderSessionJoined: () => 'a session goes with one at the provider',
+  ProviderSessionEnded: () => 'the session at the provider is over',
   AttemptsRefused: data =>
     `${text(data.actor)} refused ${text(data.count)}×: ${text(data.method)} ${text(data.route)} (${text(data.outcome)})`,
 };
 
 /** A type that is not known here yet is shown by its name and data. */
 export function sayEvent({ type, data }: Pick<LogEvent, 'type' | 'data'>): string {
-  return plain(phrases[type]?.(data) ?? `${type} ${JSON.stringify(data)}`);
+  const phrase = Object.hasOwn(phrases, type) ? phrases[type as EventType] : undefined;
+  return plain(phrase?.(data) ?? `${type} ${JSON.stringify(data)}`);
 }
 
 /** `14:03:12  ready at 1a2b…`: for following one thing. */
 export function progressLine(out: Output, event: Pick<LogEvent, 'type' | 'data' | 'at'>): string {
-  const bad = /Failed$/.test(event.type);
+  const bad = /(Failed|Crashed)$/.test(event.type);
   const good = /(Succeeded|Running)$/.test(event.type);
   const said = sayEvent(event);
   const shown = bad ? out.paint('red', said) : good ? out.paint('green', said) : said;

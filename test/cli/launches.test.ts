@@ -30,6 +30,7 @@ suite('apphub launches', () => {
       '10m',
       '--port',
       '8080',
+      ...['--access', 'public', '--idle', 'never', '--restart', 'no', '--health-path', '/up'],
     ];
     const cli = startCli(
       ['launches', 'start', 'shop', '--build', 'build-9', ...options, '--watch'],
@@ -45,6 +46,10 @@ suite('apphub launches', () => {
       resourceProfile: 'small',
       ttlSeconds: 600,
       port: 8080,
+      access: 'public',
+      idleSeconds: null,
+      restart: 'no',
+      healthPath: '/up',
     });
     server.launches.set('launch-1', launchRow('launch-1', 'shop', { status: 'running' }));
     server.append('LaunchRunning', 'apps.launch-launch-1', { startedInMs: 420 });
@@ -59,13 +64,16 @@ suite('apphub launches', () => {
     const failure = {
       reason: 'It ended before it answered',
       exitCode: 3,
+      oomKilled: false,
       lastLines: ['boom\u001b[2J', 'bye'],
+      at: '2026-01-02T03:04:05.000Z',
+      isLoop: true,
     };
     server.launches.set('launch-1', launchRow('launch-1', 'shop', { status: 'failed', failure }));
     server.append('LaunchFailed', 'apps.launch-launch-1', failure);
     const { code, stdout } = await cli.ended;
     assert.equal(code, 1);
-    assert.match(stdout, /Exit code +3\n {4}boom\n {4}bye/);
+    assert.match(stdout, /Exit code +3\n {2}Crash loop +yes.*\n {4}boom\n {4}bye/);
   });
 
   test('stop --watch waits until it is gone', async () => {
@@ -125,6 +133,9 @@ suite('apphub launches', () => {
     for (const [args, why] of [
       [['--ttl', 'soon'], /--ttl is "soon"; write seconds, or 10m, 2h, 7d/],
       [['--env', 'MODE'], /"MODE" is not a variable; write KEY=value/],
+      [['--access', 'all'], /--access is "all"; it must be private or public/],
+      [['--restart', 'yes'], /--restart is "yes"; it must be no or on-failure/],
+      [['--idle', 'later'], /--idle is "later"; write seconds/],
       [['--port', '70000'], /--port is "70000"; it must be a whole number from 1 to 65535/],
     ] as const) {
       const { code, stderr } = await run('start', 'shop', ...args);

@@ -174,6 +174,7 @@ async function read(state: State, response: ServerResponse, parts: string[], que
   if (row === undefined) return problem(response, notFound);
   if (child === undefined) return json(response, 200, { data: row });
   if (child === 'logs') return writeLog(state, response, id, query);
+  if (child === 'deployments') return json(response, 200, { data: row.deployments ?? [] });
   if (child === 'ingestions') return json(response, 200, { data: row.ingestions ?? [] });
   if (child === 'history') {
     const events = state.events.filter(event => event.stream.endsWith(`-${id}`)).reverse();
@@ -292,6 +293,22 @@ function write(state: State, append: Append, response: ServerResponse, { method,
       return accepted(id, append('LaunchLinksRevoked', `apps.launch-${id}`, { linkEpoch: 1 }));
     case 'POST launches/:id/stop':
       return accepted(id, append('LaunchStopping', `apps.launch-${id}`, { reason: 'stopped' }));
+    case 'POST launches/:id/redeploy':
+    case 'POST launches/:id/rollback':
+    case 'POST launches/:id/wake': {
+      const row = state.launches.get(id) ?? {};
+      const deployment = Number(row.deployment) + 1;
+      const started = { cause: child, deployment, image: 'apphub/x:2', superseded: null, notBefore: null };
+      Object.assign(row, { deployment, ...(child === 'wake' ? { status: 'waking' } : {}) });
+      return accepted(id, append('LaunchDeploymentRequested', `apps.launch-${id}`, started));
+    }
+    case 'POST launches/:id/sleep':
+      return accepted(id, append('LaunchSlept', `apps.launch-${id}`, { reason: 'asked', deployment: 1 }));
+    case 'POST launches/:id/extend':
+      return accepted(id, append('LaunchExtended', `apps.launch-${id}`, { expiresAt: at }));
+    case 'PUT apps/:id/sandbox':
+      Object.assign(state.apps.get(id) ?? {}, { sandbox: body });
+      return accepted(id, append('RepositorySandboxChanged', stream, { sandbox: body }));
     default:
       return problem(response, notFound);
   }
@@ -329,6 +346,7 @@ export function appRow(id: string, more: Row = {}): Row {
     build: null,
     release: null,
     launch: { running: 0 },
+    sandbox: { egress: [], allowRoot: false, runtime: 'default' },
     createdAt: at,
     updatedAt: at,
     ingestedAt: null,
@@ -381,9 +399,20 @@ export function launchRow(id: string, appId: string, more: Row = {}): Row {
     resourceProfile: 'medium',
     port: null,
     startedInMs: null,
+    owner: 'operator',
+    access: 'private',
+    restart: 'on-failure',
+    idleSeconds: 1_800,
+    healthPath: null,
+    sandbox: { egress: [], allowRoot: false, runtime: 'default' },
+    deployment: 1,
+    serving: null,
     failure: null,
+    because: null,
+    sleepReason: null,
     requestedAt: at,
     runningAt: null,
+    sleptAt: null,
     endedAt: null,
     expiresAt: '2126-01-02T03:04:05.000Z',
     waitingFor: null,
