@@ -5,6 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { containerOptions, type Plug } from './docker-confine.ts';
+import { ensureWayOut } from './docker-egress.ts';
 import { endOf } from './docker-end.ts';
 import { engineFacts } from './docker-engine-facts.ts';
 import { containerName, findContainer, findContainers, isStatus, unless } from './docker-found.ts';
@@ -39,7 +40,7 @@ export async function startContainer(
     const [image, network] = [outcomeOf(images), outcomeOf(networks)];
     const [{ publishAddress }, facts] = [await reachOf(engine), await engineFacts(engine)];
     await ensureHostGuard(engine);
-    const plug = plugOf(network, publishAddress, request);
+    const plug = await plugOf(engine, network, publishAddress, request);
     const name = containerName(request.launchId, request.deployment);
     const { instance } = engine;
     const options = () => containerOptions({ request, image, engine: facts, plug, instance, name });
@@ -59,18 +60,24 @@ function outcomeOf<T>(settled: PromiseSettledResult<T>): T {
   return settled.value;
 }
 
-function plugOf(
+async function plugOf(
+  engine: Engine,
   network: LaunchNetwork,
   publishAddress: string | undefined,
   { egress }: StartContainerRequest,
-): Plug {
+): Promise<Plug> {
   if (publishAddress === undefined && !isWithinReach(network)) {
     throw new LaunchFailure(
       'The networks of the engine cannot be seen from here; APPHUB_LAUNCH_PUBLISH has to name an address to publish at',
     );
   }
-  if (egress.length > 0) throw new LaunchFailure('There is no way out for apps on this engine');
-  return { networkId: network.id, publishAddress, egressProxy: undefined };
+  if (egress.length > 0 && publishAddress !== undefined) {
+    throw new LaunchFailure(
+      'The app may reach hosts outside, which it can only on an engine of this machine',
+    );
+  }
+  const egressProxy = await ensureWayOut(engine, network, egress);
+  return { networkId: network.id, publishAddress, egressProxy };
 }
 
 async function placeOf(
@@ -152,6 +159,7 @@ export async function removeLaunch(engine: Engine, launchId: string): Promise<vo
   const found = await findContainers(engine, launchId);
   await Promise.all(found.map(({ containerId }) => removeContainer(engine, containerId)));
   await removeCopies(engine, launchId);
+  await engine.egress?.close(launchId);
   await removeNetworks(engine, launchId);
 }
 

@@ -100,7 +100,7 @@ async function findNetwork(engine: Engine, launchId: string): Promise<LaunchNetw
 }
 
 /** Every network of this installation's launches, or of one of them. */
-async function findNetworks(engine: Engine, launchId?: string): Promise<LaunchNetwork[]> {
+export async function findNetworks(engine: Engine, launchId?: string): Promise<LaunchNetwork[]> {
   const launch = launchId === undefined ? labelOf.launch : `${labelOf.launch}=${launchId}`;
   const label = [`${labelOf.instance}=${engine.instance}`, launch];
   const networks = await engine.api.listNetworks({ filters: { label } });

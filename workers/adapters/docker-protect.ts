@@ -1,4 +1,5 @@
 /** Keeps up what protects from launches while they run, and clears away what a killed process had made for a moment. */
+import { restoreWaysOut } from './docker-egress.ts';
 import { findContainers, unless } from './docker-found.ts';
 import { ensureHostGuard } from './docker-host-guard.ts';
 import { type Engine, type EngineAnswer, LaunchFailure, labelOf } from './docker-types.ts';
@@ -10,9 +11,13 @@ const momentSecondsMax = 300;
 export async function protect(engine: Engine): Promise<EngineAnswer> {
   await removeLeftovers(engine);
   const running = (await findContainers(engine)).filter(({ state }) => state !== 'ended');
-  if (running.length === 0) return { ok: true };
+  if (running.length === 0) {
+    await restoreWaysOut(engine);
+    return { ok: true };
+  }
   try {
     await ensureHostGuard(engine);
+    await restoreWaysOut(engine);
     return { ok: true };
   } catch (error) {
     if (error instanceof LaunchFailure) return { ok: false, reason: error.reason };

@@ -1,6 +1,7 @@
 /** The words of the Docker adapter: its labels, limits, results and the two ways in which it fails. */
 import type Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
+import type { EgressProxy } from '../egress/egress-proxy.ts';
 import type { EngineStore } from './docker-store-types.ts';
 
 /** The names of the labels. Their values are ids; people find them with `docker ps --filter label=…`. */
@@ -165,6 +166,8 @@ export type Engine = {
   readonly address: string;
   readonly instance: string;
   readonly sandbox: EngineSandbox;
+  /** The way out for launches; undefined: this process starts none. */
+  readonly egress: EgressProxy | undefined;
   readonly log: Log;
   readonly builds: BuildSettings;
 };

@@ -6,6 +6,7 @@
  */
 import Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
+import type { EgressProxy } from '../egress/egress-proxy.ts';
 import { buildImage, findImage, papersOf, planBuild } from './docker-build.ts';
 import { findContainers, listNetworks } from './docker-found.ts';
 import { ensureHostGuard, removeHostGuard } from './docker-host-guard.ts';
@@ -30,6 +31,8 @@ export type DockerOptions = {
   readonly builds?: Omit<BuildSettings, 'cgroups'> | undefined;
   /** What is not given is as it is by default. */
   readonly sandbox?: Partial<EngineSandbox> | undefined;
+  /** Needed by a process that starts launches which may reach hosts outside. */
+  readonly egress?: EgressProxy | undefined;
   readonly log: Log;
 };
 
@@ -42,7 +45,14 @@ const sandboxDefault: EngineSandbox = {
 };
 
 /** Opens the engine without asking it anything. A host that cannot be read throws at once. */
-export function openDocker({ host, instance = 'apphub', builds, sandbox, log }: DockerOptions): Docker {
+export function openDocker({
+  host,
+  instance = 'apphub',
+  builds,
+  sandbox,
+  egress,
+  log,
+}: DockerOptions): Docker {
   const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
   const engine: Engine = {
     api: new Dockerode(connectionOf(address)),
@@ -50,6 +60,7 @@ export function openDocker({ host, instance = 'apphub', builds, sandbox, log }: 
     address,
     instance,
     sandbox: { ...sandboxDefault, ...sandbox },
+    egress,
     log,
     builds: { buildkit: 'auto', ...builds, ...(address.startsWith('unix:') ? { cgroups: cgroupRoot } : {}) },
   };
