@@ -32,6 +32,7 @@ import { openFreshness } from '../read-api/fresh.ts';
 import { registerReads } from '../read-api/index.ts';
 import { openDocker } from '../workers/adapters/docker.ts';
 import { openObjects } from '../workers/adapters/objects.ts';
+import { openEgressProxy } from '../workers/egress/egress-proxy.ts';
 import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
 import { describeApi } from './openapi.ts';
@@ -138,6 +139,10 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
           },
         },
   );
+  const egress = options.rooms.includes('workers')
+    ? openEgressProxy({ port: sandbox.egressPort, log })
+    : undefined;
+  closings.push(() => egress?.end());
   const logLimits = { logBytesMax: options.storage.logs.bytesMax };
   return {
     sql,
@@ -152,8 +157,10 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
       instance: secrets.instance,
       builds: engineBuilds(options.builds),
       sandbox,
+      egress,
       log,
     }),
+    egress,
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
   };
 }

@@ -17,6 +17,7 @@ import { buildLogReads } from './apps/build-log.ts';
 import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
 import { type LaunchDeps, launchReads } from './apps/launch.ts';
+import { launchEgressReads } from './apps/launch-egress.ts';
 import { type LaunchLogDeps, launchLogReads } from './apps/launch-log.ts';
 import { type LaunchOpenDeps, launchOpenReads } from './apps/launch-open.ts';
 import { type LaunchOptions, launchOptionReads } from './apps/launch-options.ts';
@@ -68,6 +69,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(launchOptionReads(deps));
   await app.register(deploymentReads(deps));
   await app.register(launchLogReads(deps));
+  await app.register(launchEgressReads(deps));
   await app.register(launchOpenReads(deps));
   await app.register(pictureReads(deps));
   await app.register(healthReads(deps));

@@ -19,6 +19,7 @@ import {
 import { eraseUnnamedSecrets, sweepBuildSteps } from './apps/build-sweep.ts';
 import { openDisk, type StorageDeps } from './apps/disk.ts';
 import { openDiskGuard } from './apps/disk-guard.ts';
+import { countDenials } from './apps/egress.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
 import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
 import { expireLaunches, restartLaunches, sleepLaunches } from './apps/launch-rounds.ts';
@@ -27,6 +28,7 @@ import { reconcile } from './apps/reconcile.ts';
 import { removeLaunch, retire } from './apps/retire.ts';
 import { openRoom, type RoomLimits } from './apps/room.ts';
 import { syncApps } from './apps/sync.ts';
+import type { EgressProxy } from './egress/egress-proxy.ts';
 import { inlineQueue, pause } from './inline-queue.ts';
 import { type QueueLog, redisQueue } from './queue.ts';
 import { react } from './react.ts';
@@ -52,6 +54,8 @@ export type WorkerDeps = {
   readonly clock: Clock;
   readonly sql: Knex;
   readonly docker: Docker;
+  /** Without it no app may reach hosts outside. */
+  readonly egress?: EgressProxy | undefined;
   readonly objects: Objects;
   readonly logs: LogStore;
   /** Undefined: jobs run in this process. */
@@ -112,6 +116,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     if (!(await deps.docker.ping()).ok) return;
     await reconcile(all);
     await look();
+    await countDenials(deps);
   };
   const times = async () => {
     await expireLaunches(all);

@@ -17,7 +17,10 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
       create table if not exists worker_syncs (
         app_id text primary key, checked_at timestamptz not null, problem text);
       create table if not exists preview_activity (
-        launch_id text primary key, last_visit_at timestamptz not null, visits bigint not null default 0)`);
+        launch_id text primary key, last_visit_at timestamptz not null, visits bigint not null default 0);
+      create table if not exists launch_egress_denials (
+        launch_id text, host text, port integer, reason text, count bigint not null,
+        first_at timestamptz not null, last_at timestamptz not null, primary key (launch_id, host, port, reason))`);
   });
 }
 

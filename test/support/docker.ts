@@ -9,7 +9,7 @@ import { type DockerOptions, openDocker } from '../../workers/adapters/docker.ts
 import { labelOf, type StartContainerRequest } from '../../workers/adapters/docker-types.ts';
 import { busyboxImage } from './images.ts';
 
-type TestDockerOptions = Pick<DockerOptions, 'sandbox' | 'host'> & { readonly api?: Dockerode };
+type TestDockerOptions = Pick<DockerOptions, 'sandbox' | 'host' | 'egress'> & { readonly api?: Dockerode };
 
 export function openTestDocker({ api = new Dockerode(), ...options }: TestDockerOptions = {}) {
   const instance = `test-${randomBytes(4).toString('hex')}`;

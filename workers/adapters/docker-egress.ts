@@ -5,7 +5,7 @@ import { type Engine, LaunchFailure, labelOf } from './docker-types.ts';
 /** The address of the proxy, for the container to be told. Undefined: nothing may leave. */
 export async function ensureWayOut(
   engine: Engine,
-  { gateway, launchId }: LaunchNetwork,
+  { gateway, subnet, launchId }: LaunchNetwork,
   hosts: readonly string[],
 ): Promise<string | undefined> {
   if (hosts.length === 0) return undefined;
@@ -14,7 +14,7 @@ export async function ensureWayOut(
     throw new LaunchFailure('The app may reach hosts outside, and nothing lets it through on this engine');
   }
   try {
-    await egress.open({ launchId, gateway, hosts });
+    await egress.open({ launchId, gateway, subnet, hosts });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new LaunchFailure(`The way out cannot be opened: ${why}`, { retryable: true, cause: error });
@@ -28,16 +28,15 @@ export async function restoreWaysOut(engine: Engine): Promise<void> {
   if (egress === undefined) return;
   const label = [`${labelOf.instance}=${engine.instance}`, labelOf.egress];
   const containers = await engine.api.listContainers({ filters: { label } });
-  const gateways = new Map(
-    containers.length === 0 ? [] : (await findNetworks(engine)).map(one => [one.launchId, one.gateway]),
-  );
+  const networks = containers.length === 0 ? [] : await findNetworks(engine);
   const wanted = new Set<string>();
   for (const { Labels: labels } of containers) {
     const launchId = labels[labelOf.launch] ?? '';
-    const gateway = gateways.get(launchId);
-    if (gateway === undefined) continue;
+    const network = networks.find(one => one.launchId === launchId);
+    if (network === undefined) continue;
     wanted.add(launchId);
-    await egress.open({ launchId, gateway, hosts: hostsOf(labels[labelOf.egress]) });
+    const { gateway, subnet } = network;
+    await egress.open({ launchId, gateway, subnet, hosts: hostsOf(labels[labelOf.egress]) });
   }
   await egress.keep(wanted);
 }

@@ -28,6 +28,7 @@ export type LaunchNetwork = {
   readonly bridge: string;
   /** The host's own address on it. */
   readonly gateway: string;
+  readonly subnet: string;
 };
 
 type Wanted = Pick<StartContainerRequest, 'launchId' | 'eventId' | 'appId'>;
@@ -110,6 +111,7 @@ export async function findNetworks(engine: Engine, launchId?: string): Promise<L
     name: network.Name,
     bridge: network.Options?.['com.docker.network.bridge.name'] ?? '',
     gateway: gatewayOf(network),
+    subnet: network.IPAM?.Config?.[0]?.Subnet ?? '',
   }));
 }
 

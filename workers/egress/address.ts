@@ -1,6 +1,6 @@
 /**
- * Which addresses are of the public internet. Whatever leads back to this machine, its neighbours, or the services that clouds have
- * for their machines is not: those trust whoever reaches them.
+ * Which addresses are of the public internet. Whatever leads back to this machine, its neighbours, or the services that clouds
+ * have for their machines is not: those trust whoever reaches them.
  */
 import net from 'node:net';
 import os from 'node:os';

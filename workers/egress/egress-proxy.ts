@@ -2,7 +2,8 @@
  * The way out for apps that have one: a forward proxy on the gateway of their network, for HTTP and, by CONNECT, for everything
  * else.
  *
- * An app has a listener of its own, so that who asks is known by where he asks. What he asks for has to be on the list of his app.
+ * An app has a listener of its own, on its own network, so that who asks is known by where he asks. What he asks for has to be on
+ * the list of his app.
  * The name is looked up here, and the connection is made to the very address that was looked at: a name that means another
  * address the next time leads nowhere. What is refused is counted, for the owner of the app.
  */
@@ -16,6 +17,8 @@ export type WayOut = {
   readonly launchId: string;
   /** The host's own address on the network of the launch. */
   readonly gateway: string;
+  /** The addresses of its containers, as in `10.213.0.8/29`. */
+  readonly subnet: string;
   readonly hosts: readonly string[];
 };
 

@@ -1,4 +1,4 @@
-/** The listener of one launch, and what it lets through: hosts on the list of its app, at public addresses, so many bytes an hour. */
+/** The listener of one launch, and what it lets through: hosts on its app's list, at public addresses, so many bytes an hour. */
 import { lookup as lookUp } from 'node:dns/promises';
 import { once } from 'node:events';
 import http, { type Server } from 'node:http';
@@ -58,7 +58,12 @@ export async function openGate(way: WayOut, options: EgressOptions, onDenied: De
   const server = http.createServer(limits);
   server.maxConnections = connectionsMax;
   const inside = new Set<Socket>();
+  const clients = new net.BlockList();
+  const [network = '', bits] = way.subnet.split('/');
+  clients.addSubnet(network, Number(bits));
   server.on('connection', socket => {
+    // The host has all its addresses on each of its networks: another launch gets here too.
+    if (!clients.check(socket.remoteAddress ?? '')) return void socket.destroy();
     inside.add(socket);
     socket.once('close', () => inside.delete(socket));
     socket.setTimeout(idleMsMax, () => socket.destroy());
@@ -99,9 +104,10 @@ async function listen(server: Server, way: WayOut, port: number): Promise<void> 
 async function isOpenElsewhere({ gateway, launchId }: WayOut, port: number): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(lookupMsMax);
-    const answer = await fetch(`http://${gateway}:${port}/`, { signal, redirect: 'manual' });
-    await answer.body?.cancel();
-    return answer.headers.get(ownHeader) === launchId;
+    const request = http.get({ host: gateway, port, localAddress: gateway, agent: false, signal });
+    const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
+    request.on('error', () => undefined).destroy();
+    return answer.headers[ownHeader] === launchId;
   } catch {
     return false;
   }

@@ -14,6 +14,7 @@ import {
 
 const log = { info: () => undefined };
 const gateway = '127.77.0.1';
+const subnet = '127.77.0.0/29';
 
 /** A host outside: says what it was asked. Its names are looked up in this table. */
 const outside = http.createServer(async (request, response) => {
@@ -49,7 +50,7 @@ async function proxyWith(hosts: readonly string[], options: Partial<EgressOption
     ...options,
   });
   opened.push(proxy);
-  await proxy.open({ launchId: 'launch', gateway, hosts });
+  await proxy.open({ launchId: 'launch', gateway, subnet, hosts });
   return proxy;
 }
 
@@ -57,7 +58,14 @@ type Answer = { status: number; body: string; headers: http.IncomingHttpHeaders 
 
 async function get(url: string, options: http.RequestOptions & { body?: string } = {}): Promise<Answer> {
   const { body, ...rest } = options;
-  const request = http.request({ host: gateway, port, path: url, agent: false, ...rest });
+  const request = http.request({
+    host: gateway,
+    port,
+    path: url,
+    agent: false,
+    localAddress: gateway,
+    ...rest,
+  });
   request.end(body);
   const [response]: [http.IncomingMessage] = (await once(request, 'response')) as never;
   const parts: Buffer[] = [];
@@ -68,7 +76,7 @@ async function get(url: string, options: http.RequestOptions & { body?: string }
 /** A tunnel, or what was said instead. */
 async function connect(authority: string): Promise<Socket | Answer> {
   const request = http
-    .request({ host: gateway, port, method: 'CONNECT', path: authority, agent: false })
+    .request({ host: gateway, port, method: 'CONNECT', path: authority, agent: false, localAddress: gateway })
     .end();
   const [response, socket, head]: [http.IncomingMessage, Socket, Buffer] = (await once(
     request,
@@ -172,6 +180,15 @@ suite('the way out', () => {
     assert.equal((await get(`http://rebind.example.org:${hostPort}/`)).status, 403);
   });
 
+  test('is for its own network: others are not even heard', async () => {
+    await proxyWith([`api.example.org:${hostPort}`]);
+    const url = `http://api.example.org:${hostPort}/`;
+    assert.equal((await get(url, { localAddress: '127.77.0.6' })).status, 200);
+    for (const localAddress of ['127.77.0.8', '127.0.0.1']) {
+      await assert.rejects(get(url, { localAddress }), /ECONNRESET|socket hang up/);
+    }
+  });
+
   test('says what else is wrong', async () => {
     await proxyWith([`*.example.org:${hostPort}`, '*.example.org:1']);
     assert.equal((await get(`http://none.example.org:${hostPort}/`)).status, 502);
@@ -204,7 +221,7 @@ suite('the way out', () => {
 
   test('opens once, closes with what is connected, and is left open for what needs it', async () => {
     const proxy = await proxyWith([`api.example.org:${echoPort}`]);
-    await proxy.open({ launchId: 'launch', gateway, hosts: [] });
+    await proxy.open({ launchId: 'launch', gateway, subnet, hosts: [] });
     const socket = await connect(`api.example.org:${echoPort}`);
     assert.ok(socket instanceof net.Socket);
     socket.on('error', () => undefined).resume();
@@ -221,7 +238,7 @@ suite('the way out', () => {
     const second = await proxyWith([`api.example.org:${hostPort}`]);
     await first.end();
     await assert.rejects(get('/'), /ECONNREFUSED/);
-    await second.open({ launchId: 'launch', gateway, hosts: [] });
+    await second.open({ launchId: 'launch', gateway, subnet, hosts: [] });
     assert.equal((await get('/')).status, 400);
     await second.end();
     const stranger = http.createServer((_, response) => response.end()).listen(port, gateway);
@@ -244,7 +261,7 @@ suite('the way out', () => {
     socket.on('error', () => undefined).resume();
     socket.write('x');
     await once(socket, 'close');
-    const gone = net.connect({ host: gateway, port });
+    const gone = net.connect({ host: gateway, port, localAddress: gateway });
     gone.write(`CONNECT api.example.org:${rudePort} HTTP/1.1\r\nhost: x\r\n\r\n`);
     await wait(20);
     gone.resetAndDestroy();
