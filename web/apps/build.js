@@ -13,6 +13,7 @@ import { ProblemBox } from '../parts/problem.js';
 import { Status } from '../parts/status.js';
 import { Ago, Elapsed } from '../parts/time.js';
 import { useBuilds } from './list.js';
+import { ProvenancePanel } from './provenance.js';
 
 /** @import { App, Build } from '../lib/shapes.js' */
 
@@ -124,6 +125,7 @@ export function BuildPanel({ build, isBrief = false }) {
         html`<p class="panel-body mono image">${build.image} <span class="dim">
         ${build.imageId}</span></p>`
       }
+      ${!isBrief && html`<${ProvenancePanel} build=${build} />`}
       ${
         status === 'queued'
           ? html`<p class="panel-body dim">Its log begins when a worker takes it up.</p>`

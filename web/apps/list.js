@@ -13,11 +13,14 @@ import { useDocker } from '../parts/health.js';
  * @param {string} appId
  * @param {string} what last part of the path
  * @param {string} streams beginning of the streams that change it
- * @param {number} [step] how many are shown first, and how many more each time @returns {Pages<T>}
+ * @param {number} [step] how many are shown first, and how many more each time
+ * @param {(items: T[]) => boolean} [isMoved] whether such events of other apps change it too @returns {Pages<T>}
  */
-function useList(appId, what, streams, step) {
+function useList(appId, what, streams, step, isMoved = () => false) {
+  /** @type {Pages<T>} */
   const list = usePages(`/apps/${encodeURIComponent(appId)}/${what}`, {
-    isAbout: event => event.data.appId === appId && event.stream.startsWith(streams),
+    isAbout: event =>
+      event.stream.startsWith(streams) && (event.data.appId === appId || isMoved(list.items ?? [])),
     step,
   });
   const docker = useDocker();
@@ -28,8 +31,11 @@ function useList(appId, what, streams, step) {
   return list;
 }
 
-/** @param {string} appId @returns {Pages<Build>} */
-export const useBuilds = appId => useList(appId, 'builds', 'apps.build-');
+/** The place of a build that waits changes with those of other apps. @param {string} appId @returns {Pages<Build>} */
+export const useBuilds = appId =>
+  useList(appId, 'builds', 'apps.build-', undefined, items =>
+    items.some(({ status }) => status === 'queued'),
+  );
 /** @param {string} appId @returns {Pages<Launch>} */
 export const useLaunches = appId => useList(appId, 'launches', 'apps.launch-');
 /**

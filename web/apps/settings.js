@@ -9,6 +9,7 @@ import { Confirm } from '../parts/dialog.js';
 import { Field, focusFirstWrong } from '../parts/field.js';
 import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
+import { BuildInputPanel } from './build-input.js';
 import { words } from './register-words.js';
 import { SandboxPanel } from './sandbox.js';
 
@@ -28,7 +29,7 @@ const names = /** @type {const} */ ([
 export function SettingsSection({ app }) {
   if (app.status === 'archived') return html`<p class="dim">An archived app cannot be changed.</p>`;
   return html`<div class="two"><${Edit} app=${app} />
-    <aside class="panel-stack"><${SandboxPanel} app=${app} /><${Archive} app=${app} /></aside></div>`;
+    <aside class="panel-stack"><${BuildInputPanel} app=${app} /><${SandboxPanel} app=${app} /><${Archive} app=${app} /></aside></div>`;
 }
 
 /** @param {{ app: App }} props */

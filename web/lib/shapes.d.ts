@@ -103,6 +103,25 @@ export type Build = {
   waitingFor: string | null;
 };
 
+export type BuildSecret = { name: string; version: number; setBy: string; setAt: string; isGiven: boolean };
+
+export type Provenance = {
+  subject: { name: string; digest: Record<string, string> }[];
+  predicate: {
+    buildDefinition: {
+      externalParameters: { repository: string; commit: string; buildArgs: Record<string, string> };
+      internalParameters: { platform: string; secrets: { name: string; version: number }[] };
+      resolvedDependencies: {
+        name?: string;
+        uri?: string;
+        digest?: Record<string, string>;
+        annotations?: Record<string, string>;
+      }[];
+    };
+    runDetails: { builder: { id: string; version: Record<string, string> } };
+  };
+};
+
 export type App = {
   id: string;
   name: string;
