@@ -136,6 +136,38 @@ export type Launch = {
   waitingFor: string | null;
 };
 
+export type Workspace = {
+  id: string;
+  appId: string;
+  name: string;
+  owner: string;
+  status: 'empty' | 'filling' | 'ready' | 'snapshot' | 'restore' | 'broken' | 'removing';
+  bytes: number | null;
+  weighedAt: string | null;
+  bytesMax: number;
+  level: 'fits' | 'nearly' | 'full';
+  paths: string[];
+  engine: string | null;
+  launchId: string | null;
+  source: { workspaceId: string; snapshotId: string } | null;
+  failure: string | null;
+  requestedAt: string;
+  restoredAt: string | null;
+  waitingFor: string | null;
+};
+
+export type Snapshot = {
+  id: string;
+  status: 'asked' | 'taken' | 'failed' | 'removing';
+  live: boolean;
+  bytes: number | null;
+  contentBytes: number | null;
+  entries: number | null;
+  pausedMs: number | null;
+  reason: string | null;
+  requestedAt: string;
+};
+
 export type ApiKey = {
   id: string;
   owner: string;

@@ -19,6 +19,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     load: async () => (await import('./secrets.ts')).verbs,
   },
   launches: { summary: 'Running previews of apps', load: async () => (await import('./launches.ts')).verbs },
+  workspaces: {
+    summary: 'What launches keep, and its snapshots',
+    load: async () => (await import('./workspaces.ts')).verbs,
+  },
   keys: { summary: 'API keys for programs', load: async () => (await import('./keys.ts')).verbs },
   sessions: {
     summary: 'Who is signed in on a browser',

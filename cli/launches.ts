@@ -74,6 +74,11 @@ const start = defineVerb({
       value: 'number',
       help: 'The port the app listens on; default: the one it exposes',
     },
+    workspace: { type: 'string', value: 'id', help: 'Keep in there what the app writes into its volumes' },
+    overlap: {
+      type: 'boolean',
+      help: 'A redeploy keeps the old container until the new one is well; both write',
+    },
     ...watched('Wait until it runs and print its address; fails when it does'),
     'idempotency-key': { type: 'string', value: 'key', help: 'The same key again changes nothing again' },
   },
@@ -85,6 +90,7 @@ const start = defineVerb({
   about: 'Variables are plain configuration that everybody may read in the history: no place for a secret.',
   run: async ({ words: [app = ''], options, client, out, signal }) => {
     const { build, env, profile, ttl, port, access, idle, restart, 'health-path': healthPath } = options;
+    const { workspace, overlap } = options;
     const body = {
       ...(build === undefined ? {} : { buildId: build }),
       ...(env === undefined ? {} : { env: env.map(variableOf) }),
@@ -95,6 +101,8 @@ const start = defineVerb({
       ...(idle === undefined ? {} : { idleSeconds: idle === 'never' ? null : secondsOf('idle', idle) }),
       ...(restart === undefined ? {} : { restart: oneOf('restart', restart, ['no', 'on-failure']) }),
       ...(healthPath === undefined ? {} : { healthPath }),
+      ...(workspace === undefined ? {} : { workspaceId: workspace }),
+      ...(overlap === undefined ? {} : { overlap }),
     };
     const written = await client.write('POST', appPath(app, 'launches'), body, options['idempotency-key']);
     const { id, position } = written.data;

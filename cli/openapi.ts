@@ -14,6 +14,7 @@ import { previewAddresses } from '../platform/preview-address.ts';
 import { openGrants } from '../platform/preview-grant.ts';
 import { openInvites } from '../platform/preview-invite.ts';
 import { readSandbox } from '../platform/sandbox-config.ts';
+import { readWorkspaces } from '../platform/workspace-config.ts';
 import { registerReads } from '../read-api/index.ts';
 
 const invites = openInvites({
@@ -35,6 +36,7 @@ export async function describeApi(version: string): Promise<object> {
     allowLocalRepositories: false,
     projectionNames: [],
     launchIdleSeconds: null,
+    workspaces: readWorkspaces({}),
     webhookSecret: '',
     invites,
     buildSecrets: openBuildSecrets(sql, ''),

@@ -198,6 +198,7 @@ async function openWorkers(options: RoomsOptions, shared: Shared, closings: Clos
     syncSeconds,
     storage: { ...options.storage, dataDir: options.dataDir },
     launches: options.launches,
+    workspaces: options.workspaces,
     profiles: options.sandbox.profiles,
     log,
   });
@@ -331,6 +332,7 @@ async function openApi(
       allowLocalRepositories: options.allowLocalRepositories,
       projectionNames: projections.map(({ name }) => name),
       launchIdleSeconds: options.launches.idleSeconds,
+      workspaces: options.workspaces,
       webhookSecret: secrets.webhookSecret,
       invites,
       buildSecrets: shared.buildSecrets,

@@ -51,6 +51,9 @@ const sandboxWords = (data: Data) => {
   ].join(', ');
 };
 
+const paths = (data: Data) =>
+  ((data.volumes ?? []) as { path?: string }[]).map(({ path }) => text(path)).join(', ');
+
 /** The compiler says which event lacks its sentence. */
 const phrases: { readonly [T in EventType]: Phrase } = {
   RepositoryRegistered: data => `registered from ${text(data.repoUrl)}`,
@@ -105,6 +108,28 @@ const phrases: { readonly [T in EventType]: Phrase } = {
     `failed: ${ended(data)}${data.isLoop === true ? ' (again and again, no more tries)' : ''}`,
   OrphanRemoved: data =>
     `${text(data.kind)} ${text(data.name)} removed from the engine: ${text(data.reason)}`,
+  WorkspaceCreated: data => `workspace ${text(data.name)} made, for ${size(data.bytesMax as number)}`,
+  WorkspaceChanged: data => `workspace is ${text(data.name)}, for ${size(data.bytesMax as number)}`,
+  WorkspaceAttached: data => `workspace kept for launch ${text(data.launchId)}`,
+  WorkspaceDetached: data => `workspace left by launch ${text(data.launchId)}`,
+  WorkspaceOpened: data => `workspace opened by deployment ${text(data.deployment)}`,
+  WorkspaceAwaited: data =>
+    `deployment ${text(data.deployment)} waits for the workspace (${text(data.obstacle)})`,
+  WorkspaceClosed: data => `workspace closed by deployment ${text(data.deployment)}`,
+  WorkspaceVolumesMade: data => `${paths(data)} kept on engine ${text(data.engine)}`,
+  WorkspaceVolumesRemoved: data => `set ${text(data.generation)} of volumes removed`,
+  WorkspaceWeighed: data => `workspace holds ${size(data.bytes as number)} (${text(data.level)})`,
+  WorkspaceSnapshotRequested: data => `taking snapshot ${text(data.snapshotId)}`,
+  WorkspaceSnapshotTaken: data =>
+    `snapshot taken: ${text(data.entries)} entries, ${size(data.contentBytes as number)}; stood still for ${ms(data.pausedMs)}`,
+  WorkspaceSnapshotFailed: data => `snapshot failed: ${text(data.reason)}`,
+  WorkspaceSnapshotRemoving: data => `removing snapshot ${text(data.snapshotId)}`,
+  WorkspaceSnapshotRemoved: data => `snapshot ${text(data.snapshotId)} removed`,
+  WorkspaceRestoring: data => `putting snapshot ${text(data.snapshotId)} back`,
+  WorkspaceRestored: data => `content is that of the snapshot, after ${ms(data.restoredInMs)}`,
+  WorkspaceRestoreFailed: data => `putting back failed: ${text(data.reason)}`,
+  WorkspaceRemoving: () => 'deleting the workspace',
+  WorkspaceRemoved: () => 'workspace deleted',
   ApiKeyCreated: data => `API key ${text(data.name)} of ${text(data.owner)} made`,
   ApiKeyRotated: data => `API key of ${text(data.owner)} rotated`,
   ApiKeyRevoked: data => `API key of ${text(data.owner)} revoked`,

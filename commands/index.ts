@@ -14,12 +14,16 @@ import { repositoryCommands } from './apps/repository.ts';
 import { sandboxCommands } from './apps/sandbox.ts';
 import { tagCommands } from './apps/tag.ts';
 import { webhookCommands } from './apps/webhook.ts';
+import { type WorkspaceDeps, workspaceCommands } from './apps/workspace.ts';
+import { cloneCommands } from './apps/workspace-clone.ts';
+import { snapshotCommands } from './apps/workspace-snapshot.ts';
 import { type ProjectionDeps, projectionCommands } from './platform/projection.ts';
 
 export type CommandDeps = ProjectionDeps &
   SessionDeps &
   SignInDeps &
   LaunchDeps &
+  WorkspaceDeps &
   BuildInputDeps &
   LaunchAccessDeps & {
     readonly allowLocalRepositories: boolean;
@@ -37,6 +41,9 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(deploymentCommands(deps));
   await app.register(launchAccessCommands(deps));
   await app.register(sandboxCommands(deps));
+  await app.register(workspaceCommands(deps));
+  await app.register(cloneCommands(deps));
+  await app.register(snapshotCommands(deps));
   await app.register(webhookCommands(deps));
   await app.register(projectionCommands(deps));
   await app.register(apiKeyCommands(deps));

@@ -11,9 +11,16 @@ import type { EngineEvent } from './apps/engine.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
 import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
+import type { WorkspaceEvent } from './apps/workspace-state.ts';
 import type { ProjectionEvent } from './platform/projection.ts';
 
-export type AppsEvent = RepositoryEvent | IngestionEvent | BuildEvent | BuildInputEvent | LaunchEvent;
+export type AppsEvent =
+  | RepositoryEvent
+  | IngestionEvent
+  | BuildEvent
+  | BuildInputEvent
+  | LaunchEvent
+  | WorkspaceEvent;
 type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
 export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];

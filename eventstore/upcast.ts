@@ -17,6 +17,7 @@ const launchedBefore = {
   idleSeconds: null,
   healthPath: null,
   sandbox: { egress: [], allowRoot: true, runtime: 'default' },
+  workspace: null,
 };
 
 const upcasters = new Map<string, (data: Data) => Data>(
@@ -24,7 +25,7 @@ const upcasters = new Map<string, (data: Data) => Data>(
     // Before they said how far the attempt had come.
     IngestionAttemptFailed: (data: Data) => ({ commit: null, durations: noTimes, ...data }),
     IngestionFailed: (data: Data) => ({ commit: null, durations: noTimes, ...data }),
-    // Before a launch had more than one deployment, an owner, and a sandbox that could be chosen.
+    // Before a launch had more than one deployment, an owner, a sandbox that could be chosen, and a workspace.
     LaunchRequested: (data: Data) => ({ ...launchedBefore, ...data }),
     LaunchStarting: (data: Data) => ({ ...firstDeployment, status: 'starting', ...placedBefore, ...data }),
     LaunchRunning: (data: Data) => ({ ...firstDeployment, replaced: null, serves: null, ...data }),

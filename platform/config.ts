@@ -8,6 +8,7 @@ import { type BuildConfig, readBuilds } from './build-config.ts';
 import { parseOperators } from './operators.ts';
 import { readSandbox, type SandboxConfig } from './sandbox-config.ts';
 import { readStorage, type StorageConfig } from './storage-config.ts';
+import { readWorkspaces, type WorkspaceConfig } from './workspace-config.ts';
 
 export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
 export type Room = (typeof rooms)[number];
@@ -59,6 +60,7 @@ export type Config = {
   readonly launches: LaunchConfig;
   readonly sandbox: SandboxConfig;
   readonly storage: StorageConfig;
+  readonly workspaces: WorkspaceConfig;
   readonly s3: S3Config | undefined;
   readonly logLevel: string;
 };
@@ -171,6 +173,7 @@ export function readConfig(env: Env): Config {
     },
     sandbox: parsed(() => readSandbox(env)),
     storage: parsed(() => readStorage(env)),
+    workspaces: parsed(() => readWorkspaces(env)),
     s3: s3(env),
     logLevel: level(env),
   };

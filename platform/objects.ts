@@ -5,7 +5,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 
@@ -29,6 +29,8 @@ export type Objects = {
   put(key: string, bytes: Uint8Array, options: { contentType: string }): Promise<void>;
   /** From this byte on; nothing, where it has not so many. The caller reads the stream to its end or destroys it. */
   get(key: string, from?: number): Promise<StoredObject | undefined>;
+  /** The same with what a file of this machine holds, however much that is: only a part of it is in memory. */
+  putFile(key: string, file: string, options: { contentType: string }): Promise<void>;
   has(key: string): Promise<boolean>;
   /** Removing what is not there is fine. */
   remove(key: string): Promise<void>;
@@ -68,6 +70,13 @@ export function openFolderObjects(folder: string): Objects {
       // The type first: whoever sees the bytes finds it.
       await writeWhole(`${file}${metaSuffix}`, Buffer.from(contentType));
       await writeWhole(file, bytes);
+    },
+    async putFile(key, from, { contentType }) {
+      const file = fileOf(key);
+      if (!contentTypePattern.test(contentType)) throw new Error('not a content type');
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeWhole(`${file}${metaSuffix}`, Buffer.from(contentType));
+      await copyWhole(file, from);
     },
     async get(key, from = 0) {
       const file = fileOf(key);
@@ -138,11 +147,29 @@ async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
     await rm(draft, { force: true });
     throw error;
   }
-  const directory = await open(path.dirname(file));
+  await syncPath(path.dirname(file));
+}
+
+/** Under a name of its own, which the next attempt takes again: one that was cut off leaves nothing that stays. */
+async function copyWhole(file: string, from: string): Promise<void> {
+  const draft = path.join(path.dirname(file), `.draft-${path.basename(file)}`);
   try {
-    await directory.sync();
+    await copyFile(from, draft, constants.COPYFILE_FICLONE);
+    await syncPath(draft);
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+  await syncPath(path.dirname(file));
+}
+
+async function syncPath(place: string): Promise<void> {
+  const handle = await open(place);
+  try {
+    await handle.sync();
   } finally {
-    await directory.close();
+    await handle.close();
   }
 }
 

@@ -41,6 +41,18 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'launch/no-earlier-build': conflict('Name the build to run with `buildId`, or redeploy the newest one.'),
   'launch/already-ended': conflict('Launch the app again.'),
   'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
+  'workspace/removed': conflict('Make another one.'),
+  'workspace/other-app': conflict('Use a workspace of this app, or make one.'),
+  'workspace/in-use': conflict('Stop that launch (`launchId`) first, or clone the workspace.'),
+  'workspace/busy': conflict('Wait for its end: GET /workspaces/:workspaceId says what is being done.'),
+  'workspace/full': conflict('Raise what it may hold, or put back an earlier snapshot.'),
+  'workspace/empty': conflict('Launch the app with it first.'),
+  'workspace/broken': conflict('Delete it, and clone again.'),
+  'workspace/running': conflict(
+    'Put the launch (`launchId`) to sleep, or stop it, and wait until its container is gone.',
+  ),
+  'workspace/too-large': conflict('Raise what the workspace may hold first.'),
+  'workspace/too-many-snapshots': conflict('Remove one that is not needed any more.'),
   'api-key/ended': conflict('Make a new key.'),
 };
 

@@ -11,6 +11,7 @@ import { launches } from './apps/launch.ts';
 import { repositories } from './apps/repository.ts';
 import { search } from './apps/search.ts';
 import { tags } from './apps/tag.ts';
+import { workspaces } from './apps/workspace.ts';
 import type { Projection } from './projection.ts';
 
 export const projections: readonly Projection[] = [
@@ -20,6 +21,7 @@ export const projections: readonly Projection[] = [
   images,
   buildInputs,
   launches,
+  workspaces,
   history,
   search,
   tags,

@@ -24,6 +24,7 @@ import { type LaunchOptions, launchOptionReads } from './apps/launch-options.ts'
 import { pictureReads } from './apps/picture.ts';
 import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
+import { workspaceReads } from './apps/workspace.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
 import { projectionReads } from './platform/projection.ts';
@@ -68,6 +69,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(launchReads(deps));
   await app.register(launchOptionReads(deps));
   await app.register(deploymentReads(deps));
+  await app.register(workspaceReads(deps));
   await app.register(launchLogReads(deps));
   await app.register(launchEgressReads(deps));
   await app.register(launchOpenReads(deps));

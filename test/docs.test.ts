@@ -61,6 +61,7 @@ test('every setting that is read is on the page of settings, and none that is no
       'platform/sandbox-config.ts',
       'platform/storage-config.ts',
       'platform/sandbox-config.ts',
+      'platform/workspace-config.ts',
       'cli/rooms.ts',
       'cli/locate.ts',
       'cli/log-serve.ts',

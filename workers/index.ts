@@ -6,6 +6,7 @@ import type { BuildConfig } from '../platform/build-config.ts';
 import type { BuildSecrets } from '../platform/build-secrets.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
+import type { WorkspaceConfig } from '../platform/workspace-config.ts';
 import type { Docker } from './adapters/docker-types.ts';
 import { archiveReaction, endArchived } from './apps/archive.ts';
 import {
@@ -18,7 +19,7 @@ import {
 } from './apps/build.ts';
 import { eraseUnnamedSecrets, sweepBuildSteps } from './apps/build-sweep.ts';
 import { openDisk, type StorageDeps } from './apps/disk.ts';
-import { openDiskGuard } from './apps/disk-guard.ts';
+import { type DiskGuard, openDiskGuard } from './apps/disk-guard.ts';
 import { countDenials } from './apps/egress.ts';
 import { ingest, ingestionReaction, queueIngestion } from './apps/ingestion.ts';
 import { deploy, type LaunchDeps, launchReaction, watchLaunches } from './apps/launch.ts';
@@ -28,6 +29,9 @@ import { reconcile } from './apps/reconcile.ts';
 import { removeLaunch, retire } from './apps/retire.ts';
 import { openRoom, type RoomLimits } from './apps/room.ts';
 import { syncApps } from './apps/sync.ts';
+import { workspaceEffects, workspaceReaction } from './apps/workspace.ts';
+import { openWorkspaceRounds } from './apps/workspace-rounds.ts';
+import type { Effect } from './effect.ts';
 import type { EgressProxy } from './egress/egress-proxy.ts';
 import { inlineQueue, pause } from './inline-queue.ts';
 import { type QueueLog, redisQueue } from './queue.ts';
@@ -46,6 +50,7 @@ const everyMs = {
   guard: 2_000,
   logs: 3_600_000,
   sync: 15_000,
+  weigh: 5_000,
 };
 const tablesMsMax = 30_000;
 
@@ -71,10 +76,11 @@ export type WorkerDeps = {
   readonly storage: StorageDeps;
   readonly profiles: LaunchDeps['profiles'];
   readonly launches: RoomLimits & { readonly drainSeconds: number; readonly keptAwake: number };
+  readonly workspaces: WorkspaceConfig;
   readonly log: QueueLog;
 };
 
-const reactions = [ingestionReaction, buildReaction, launchReaction, archiveReaction];
+const reactions = [ingestionReaction, buildReaction, launchReaction, workspaceReaction, archiveReaction];
 
 /** Resolves once everything is under way. `close` ends what runs in order and leaves the rest to the next start. */
 export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise<void> }> {
@@ -83,19 +89,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
   const guard = openDiskGuard();
   const building = { ...deps, guard };
   const disk = openDisk(building);
-  const retiring = { ...deps, drainMs: deps.launches.drainSeconds * 1_000 };
-  const effects = [
-    queueIngestion(deps),
-    ingest(deps),
-    requestBuild(building),
-    supersedeBuilds(deps),
-    runBuild(building),
-    releaseBuild(building),
-    deploy(launching),
-    retire(retiring),
-    removeLaunch(retiring),
-    endArchived(deps),
-  ];
+  const effects = effectsOf(building, launching);
   const queue =
     deps.redisUrl === undefined
       ? inlineQueue(effects, deps.log)
@@ -103,6 +97,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
   const stop = new AbortController();
   const { signal } = stop;
   const all = { ...deps, queue };
+  const workspaces = openWorkspaceRounds(all);
   const sweep = async () => {
     await supersede(all, {});
     await sweepJobs(all);
@@ -117,11 +112,13 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     await reconcile(all);
     await look();
     await countDenials(deps);
+    await workspaces.agree();
   };
   const times = async () => {
     await expireLaunches(all);
     await restartLaunches(all);
     await sleepLaunches({ ...all, keptAwake: deps.launches.keptAwake });
+    await workspaces.resume();
   };
   try {
     await tablesAreThere(deps.sql, signal);
@@ -141,6 +138,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     round(ms.sweep, 'sweep', sweep),
     round(ms.expiry, 'the time of launches', times),
     round(ms.reconcile, 'reconciling', agree),
+    round(ms.weigh, 'weighing workspaces', workspaces.weigh),
     round(Math.min(ms.sync, deps.syncSeconds * 1_000), 'sync', () => syncApps(deps, signal)),
     round(ms.disk, 'looking after the disk', disk.round),
     round(ms.guard, 'watching the disk', disk.watch),
@@ -155,6 +153,26 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
       await Promise.all(runs);
     },
   };
+}
+
+function effectsOf(
+  deps: WorkerDeps & { readonly guard: DiskGuard },
+  launching: LaunchDeps,
+): readonly Effect[] {
+  const retiring = { ...deps, drainMs: deps.launches.drainSeconds * 1_000 };
+  return [
+    queueIngestion(deps),
+    ingest(deps),
+    requestBuild(deps),
+    supersedeBuilds(deps),
+    runBuild(deps),
+    releaseBuild(deps),
+    deploy(launching),
+    retire(retiring),
+    removeLaunch(retiring),
+    ...workspaceEffects(deps),
+    endArchived(deps),
+  ];
 }
 
 /** Tells the read side whether the engine is there, and sweeps when it has come back. */
@@ -207,6 +225,7 @@ async function tablesAreThere(sql: Knex, signal: AbortSignal): Promise<void> {
     'apps_images',
     'apps_launches',
     'apps_deployments',
+    'apps_workspaces',
   ];
   const deadline = Date.now() + tablesMsMax;
   while (!signal.aborted) {

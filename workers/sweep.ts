@@ -4,6 +4,7 @@
  */
 import type { Knex } from 'knex';
 import { type ArchiveDeps, endWorkOf } from './apps/archive.ts';
+import { sweepWorkspaces } from './apps/workspace-rounds.ts';
 import type { Send } from './effect.ts';
 import type { JobQueue } from './queue.ts';
 import type { Job, JobData } from './reaction.ts';
@@ -37,6 +38,7 @@ export async function sweepJobs({ sql, queue, clock }: SweepDeps): Promise<void>
     .pluck('launch_id');
   for (const launchId of stopping) await queue.add(job('remove', launchId, { launchId }));
   await sweepDeployments({ sql, queue, clock });
+  await sweepWorkspaces({ sql, queue });
 }
 
 /** Containers that are to be brought up or removed, of launches that are not over. */

@@ -20,7 +20,10 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
         launch_id text primary key, last_visit_at timestamptz not null, visits bigint not null default 0);
       create table if not exists launch_egress_denials (
         launch_id text, host text, port integer, reason text, count bigint not null,
-        first_at timestamptz not null, last_at timestamptz not null, primary key (launch_id, host, port, reason))`);
+        first_at timestamptz not null, last_at timestamptz not null, primary key (launch_id, host, port, reason));
+      create table if not exists worker_workspaces (
+        workspace_id text primary key, generation int not null, bytes bigint not null,
+        weighed_at timestamptz not null)`);
   });
 }
 

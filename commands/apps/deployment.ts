@@ -11,6 +11,7 @@ import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, type Cause, causeOf, NoBody } from '../request.ts';
 import { deploymentOf, imageOf, type LaunchDeps } from './launch.ts';
 import { presentApp } from './present-app.ts';
+import { refuseFull } from './workspace-use.ts';
 
 const config = { scope: 'apps:launch' } as const;
 const tags = ['launches'];
@@ -53,6 +54,7 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
         ask(request, reply, async ({ state }, launchId, at) => {
           const { release } = await presentApp(store, state.appId ?? '');
           const buildId = request.body?.buildId ?? release?.buildId;
+          await refuseFull(store, state);
           return redeploy(store, state, { launchId, at, cause: 'redeploy', buildId });
         }),
     );
@@ -67,9 +69,10 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
         },
       },
       (request, reply) =>
-        ask(request, reply, ({ state, events }, launchId, at) => {
+        ask(request, reply, async ({ state, events }, launchId, at) => {
           const buildId = request.body?.buildId ?? buildBefore(state, events);
           if (buildId === undefined) throw new Refusal('launch/no-earlier-build', { launchId });
+          await refuseFull(store, state);
           return redeploy(store, state, { launchId, at, cause: 'rollback', buildId });
         }),
     );
@@ -89,7 +92,10 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
       '/launches/:launchId/wake',
       { config, schema: { ...say('Start a launch that sleeps, as a visit would'), body: NoBody } },
       (request, reply) =>
-        ask(request, reply, (_present, launchId, at) => ({ type: 'WakeLaunch', data: { launchId, at } })),
+        ask(request, reply, async ({ state }, launchId, at) => {
+          await refuseFull(store, state);
+          return { type: 'WakeLaunch', data: { launchId, at } };
+        }),
     );
 
     app.post(
@@ -118,6 +124,8 @@ export function wakerOf(deps: { store: EventStore; clock: Clock }): (launchId: s
     const correlationId = deps.clock.newId();
     const metadata = { actor: 'visitor', correlationId, causationId: correlationId, time };
     const command = { type: 'WakeLaunch', data: { launchId, at: time } } as const;
+    const found = await stateOf(deps.store, launch, launchId);
+    if (found !== null) await refuseFull(deps.store, found.state);
     await execute(deps.store, launch, launchId, command, metadata);
   };
 }

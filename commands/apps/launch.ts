@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts';
 import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
+import { attachWorkspace } from './workspace-use.ts';
 
 const scope = 'apps:launch';
 const portDefault = 8_080;
@@ -61,6 +62,15 @@ const LaunchBody = Type.Object(
         description: 'Healthy: answers 2xx or 3xx',
       }),
     ),
+    workspaceId: Type.Optional(
+      Type.String({ format: 'uuid', description: 'Keeps what the app writes into its volumes' }),
+    ),
+    overlap: Type.Optional(
+      Type.Boolean({
+        description:
+          'With a workspace: whether a redeploy keeps the old container until the new one is healthy, both writing. Default: no',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -101,6 +111,9 @@ export function launchCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox {
         if (before !== undefined) return accepted(reply, launchId, before, `/launches/${launchId}`);
         const { release, sandbox } = await presentApp(store, appId);
         const chosen = await imageOf(store, appId, wanted ?? release?.buildId);
+        const { workspaceId, overlap = false } = given;
+        if (workspaceId !== undefined)
+          await attachWorkspace(store, { workspaceId, appId, launchId }, metadata);
         const ttlMs = (ttlSeconds ?? limits.launchTtlSecondsDefault) * 1_000;
         const data = {
           launchId,
@@ -115,6 +128,7 @@ export function launchCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox {
           idleSeconds,
           healthPath,
           sandbox,
+          workspace: workspaceId === undefined ? null : { workspaceId, overlap },
           expiresAt: new Date(Date.parse(metadata.time) + ttlMs).toISOString(),
         };
         const command = { type: 'RequestLaunch', data } as const;

@@ -8,6 +8,12 @@ import { restartsMax, restartWaitMsMax, restartWaitMsMin, steadyMsMin } from '..
 /** Why there is a deployment. */
 export type DeploymentCause = 'start' | 'redeploy' | 'rollback' | 'wake' | 'restart';
 
+/**
+ * Why there is none for a while. `replaced`: by another one that is to have the workspace alone; `full`: the workspace holds more
+ * than it may.
+ */
+export type SleepReason = 'idle' | 'asked' | 'evicted' | 'replaced' | 'full';
+
 /** What runs in it: the image by tag, for people, and by content digest, for the engine. */
 export type DeploymentImage = {
   buildId: string;

@@ -20,8 +20,10 @@ import {
   endsInARow,
   isFailure,
   restartAt,
+  type SleepReason,
 } from './deployment.ts';
 import type { Sandbox } from './sandbox.ts';
+import type { LaunchWorkspace } from './workspace-state.ts';
 
 /** A variable of the app's environment. It is plain configuration and readable in the history: never a secret. */
 export type EnvVariable = { key: string; value: string };
@@ -43,6 +45,8 @@ export type LaunchSpec = DeploymentImage & {
   healthPath: string | null;
   /** How it is confined, as its app said when it was launched. */
   sandbox: Sandbox;
+  /** Where what it writes into its volumes is kept; null: nowhere. */
+  workspace: LaunchWorkspace | null;
 };
 
 type StopReason = 'stopped' | 'expired';
@@ -61,7 +65,7 @@ type Ended = OfDeployment & DeploymentEnd;
 type Asked = DeploymentImage & { cause: DeploymentCause };
 /** `superseded`: one that was coming and is not wanted any more. `notBefore`: a restart that waits. */
 type Another = OfDeployment & Asked & Now & { notBefore: string | null; superseded: number | null };
-type Slept = OfDeployment & { reason: 'idle' | 'asked' | 'evicted'; because: string | null };
+type Slept = OfDeployment & { reason: SleepReason; because: string | null };
 type Stopping = OfLaunch & { reason: StopReason; because: string | null };
 
 export type LaunchEvent =
@@ -299,7 +303,12 @@ function refuseOver(state: LaunchState, launchId: string): void {
 function redeploy(data: Only<'Redeploy'>, state: LaunchState, appId: string): LaunchEvent[] {
   refuseOver(state, data.launchId);
   const superseded = state.coming?.deployment ?? null;
-  return [next(state, { ...data, appId, notBefore: null, superseded })];
+  const asked = { ...data, appId, notBefore: null, superseded };
+  const deployment = state.serving?.deployment;
+  if (deployment === undefined || state.spec?.workspace?.overlap !== false) return [next(state, asked)];
+  const { launchId, at } = data;
+  const slept = { launchId, appId, at, deployment, reason: 'replaced', because: null } as const;
+  return [{ type: 'LaunchSlept', data: slept }, next({ ...state, serving: null }, asked)];
 }
 
 function wake({ launchId, at }: Only<'WakeLaunch'>, state: LaunchState, appId: string): LaunchEvent[] {

@@ -60,3 +60,5 @@ export const linkSecondsMax = 30 * 24 * 3_600;
 export const linkSecondsDefault = 24 * 3_600;
 /** A path and query as a request line has them (RFC 3986); joined to an origin it cannot lead anywhere else. */
 export const previewPathPattern = '^/[!"$-~]*$';
+export const workspaceBytesMin = 1024 * 1024;
+export const snapshotsPerWorkspaceMax = 20;

@@ -20,6 +20,16 @@ export const refusals = {
   'launch/no-earlier-build': 'There is no earlier build to go back to',
   'launch/already-ended': 'The launch has already ended',
   'launch/not-starting': 'The launch is not being started',
+  'workspace/removed': 'The workspace is deleted, or is being deleted',
+  'workspace/other-app': 'The workspace is another app’s',
+  'workspace/in-use': 'A launch has the workspace',
+  'workspace/busy': 'A snapshot of the workspace is being taken or put back',
+  'workspace/full': 'The workspace holds more than it may',
+  'workspace/empty': 'Nothing was put into the workspace yet',
+  'workspace/broken': 'The workspace was to be a clone and did not become one',
+  'workspace/running': 'A container may be writing to the workspace',
+  'workspace/too-large': 'The snapshot holds more than the workspace may',
+  'workspace/too-many-snapshots': 'The workspace has as many snapshots as it may have',
   'api-key/ended': 'The key has ended already',
 } as const;
 

@@ -7,6 +7,7 @@ import type { AttemptEvent } from '../../domain/access/attempt.ts';
 import type { SessionEvent } from '../../domain/access/session.ts';
 import type { BuildEvent } from '../../domain/apps/build.ts';
 import type { LaunchEvent } from '../../domain/apps/launch.ts';
+import type { WorkspaceEvent } from '../../domain/apps/workspace-state.ts';
 import type { AppsEvent, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
 import type { ProjectionEvent } from '../../domain/platform/projection.ts';
 import { type Op, type Projection, put } from '../projection.ts';
@@ -20,6 +21,8 @@ const ofLaunch = (event: Recorded<LaunchEvent>) =>
   asked(event, `launches/${event.data.launchId}`, event.data.appId);
 const ofProjection = (event: Recorded<ProjectionEvent>) =>
   asked(event, `projections/${event.data.projection}`, null);
+const ofWorkspace = (event: Recorded<WorkspaceEvent>) =>
+  asked(event, `workspaces/${event.data.workspaceId}`, event.data.appId);
 const ofKey = (event: Recorded<ApiKeyEvent>) => asked(event, `api-keys/${event.data.keyId}`, null);
 const ofSession = (event: Recorded<SessionEvent>) => asked(event, `sessions/${event.data.sessionId}`, null);
 
@@ -116,6 +119,26 @@ const on: {
   LaunchFailed: ofLaunch,
   ProjectionRebuildRequested: ofProjection,
   ProjectionRollbackRequested: ofProjection,
+  WorkspaceCreated: ofWorkspace,
+  WorkspaceChanged: ofWorkspace,
+  WorkspaceAttached: ofWorkspace,
+  WorkspaceDetached: ofWorkspace,
+  WorkspaceOpened: ofWorkspace,
+  WorkspaceAwaited: ofWorkspace,
+  WorkspaceClosed: ofWorkspace,
+  WorkspaceVolumesMade: ofWorkspace,
+  WorkspaceVolumesRemoved: ofWorkspace,
+  WorkspaceWeighed: ofWorkspace,
+  WorkspaceSnapshotRequested: ofWorkspace,
+  WorkspaceSnapshotTaken: ofWorkspace,
+  WorkspaceSnapshotFailed: ofWorkspace,
+  WorkspaceSnapshotRemoving: ofWorkspace,
+  WorkspaceSnapshotRemoved: ofWorkspace,
+  WorkspaceRestoring: ofWorkspace,
+  WorkspaceRestored: ofWorkspace,
+  WorkspaceRestoreFailed: ofWorkspace,
+  WorkspaceRemoving: ofWorkspace,
+  WorkspaceRemoved: ofWorkspace,
   // Nobody asks for it.
   OrphanRemoved: () => [],
   ApiKeyCreated: ofKey,

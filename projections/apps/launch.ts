@@ -7,7 +7,7 @@ const deployments = 'apps_deployments';
 
 export const launches: Projection = {
   name: table,
-  version: 3,
+  version: 4,
   tables: { [table]: ['launch_id'], [deployments]: ['launch_id', 'deployment'] },
 
   createTables: schema =>
@@ -47,6 +47,7 @@ export const launches: Projection = {
         t.integer('idle_seconds');
         t.text('health_path');
         t.jsonb('sandbox').notNullable();
+        t.jsonb('workspace');
         t.integer('link_epoch').notNullable().defaultTo(0);
         t.text('status').notNullable();
         /** The newest one, and the one that visitors reach. */
@@ -88,6 +89,7 @@ export const launches: Projection = {
         idle_seconds: data.idleSeconds,
         health_path: data.healthPath,
         sandbox: data.sandbox,
+        workspace: data.workspace,
         status: 'requested',
         deployment: 1,
         port: data.port,

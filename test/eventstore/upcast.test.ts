@@ -32,6 +32,7 @@ suite('events that were stored before', () => {
       idleSeconds: null,
       healthPath: null,
       sandbox: { egress: [], allowRoot: true, runtime: 'default' },
+      workspace: null,
     };
     assert.deepEqual(upcast('LaunchRequested', asked), { ...before, ...asked });
     const started = { ...of, containerId: 'k', hostPort: 40_000, port: 80 };

@@ -6,6 +6,7 @@ import { readBuilds } from '../../platform/build-config.ts';
 import { ConfigError, readConfig } from '../../platform/config.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { readStorage } from '../../platform/storage-config.ts';
+import { readWorkspaces } from '../../platform/workspace-config.ts';
 
 suite('settings', () => {
   test('without any, everything is on this machine', () => {
@@ -49,6 +50,7 @@ suite('settings', () => {
       sandbox: readSandbox({}),
       storage: readStorage({}),
       builds: readBuilds({}),
+      workspaces: readWorkspaces({}),
       s3: undefined,
       logLevel: 'info',
     });

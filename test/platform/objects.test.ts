@@ -92,6 +92,25 @@ function promises(name: string, open: () => Promise<Objects>): void {
       assert.deepEqual(await listed('nothing/'), []);
     });
 
+    test('a file of any size is put as its bytes would be, and nothing else is left of it', async () => {
+      const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-file-'));
+      after(() => rm(folder, { recursive: true, force: true }));
+      const file = path.join(folder, 'file');
+      for (const bytes of [0, 1_000, 20_000_003]) {
+        const content = Buffer.alloc(bytes, 'a file of some length ');
+        await writeFile(file, content);
+        await objects.putFile('files/one', file, { contentType: 'application/zstd' });
+        const found = await objects.get('files/one');
+        assert.ok(found !== undefined);
+        assert.deepEqual([found.bytes, found.contentType], [bytes, 'application/zstd']);
+        assert.ok(content.equals(await buffer(found.stream)));
+        await objects.remove('files/one');
+        assert.equal(await objects.has('files/one'), false);
+      }
+      await assert.rejects(objects.putFile('files/two', path.join(folder, 'none'), { contentType: 'a/b' }));
+      assert.equal(await objects.has('files/two'), false);
+    });
+
     test('a key is plain names with slashes between them, and leads nowhere else', async () => {
       const bad = [
         '',

@@ -34,6 +34,7 @@ import type { OnRefused } from '../../platform/refused.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { openSeal } from '../../platform/sealed.ts';
 import { openServer } from '../../platform/server.ts';
+import { readWorkspaces } from '../../platform/workspace-config.ts';
 import { projections } from '../../projections/index.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
 import { eventStream, type StreamDeps } from '../../read-api/events/stream.ts';
@@ -157,6 +158,7 @@ export async function startApi(options: ApiOptions = {}) {
     allowLocalRepositories: options.allowLocalRepositories ?? false,
     projectionNames: projections.map(({ name }) => name),
     launchIdleSeconds: 1_800,
+    workspaces: readWorkspaces({}),
     webhookSecret,
     invites,
     buildSecrets,

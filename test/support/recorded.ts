@@ -41,6 +41,21 @@ const ofLaunch = (second: string) => ({
   appId: 'todo',
   at: `2026-01-01T00:00:${second}.000Z`,
 });
+const ofWorkspace = (second: string) => ({
+  workspaceId: 'w1',
+  appId: 'todo',
+  at: `2026-01-01T00:00:${second}.000Z`,
+});
+const ofSnapshot = (second: string) => ({ ...ofWorkspace(second), snapshotId: 's1' });
+const volumesOfW1 = [{ path: '/data', name: 'apphub-w1-1-a' }];
+const snapshotOfW1 = {
+  key: 'workspaces/w1/s1.tar.zst',
+  bytes: 50,
+  sha256: 'ee',
+  contentBytes: 6_000_000_000,
+  entries: 3,
+  paths: ['/data'],
+};
 const ended = { reason: 'exited', exitCode: 1, oomKilled: false, lastLines: ['oh', 'no'] };
 
 /** One event of each type, all of the app `todo`, in an order that makes sense. The compiler says when one is missing. */
@@ -204,6 +219,7 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     idleSeconds: 1_800,
     healthPath: null,
     sandbox: { egress: [], allowRoot: false, runtime: 'default' },
+    workspace: { workspaceId: 'w1', overlap: false },
     expiresAt: '2026-01-01T01:00:00.000Z',
   },
   LaunchStarting: {
@@ -255,6 +271,61 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
   LaunchStopped: ofLaunch('21'),
   LaunchExpired: ofLaunch('22'),
   LaunchFailed: { ...ofLaunch('23'), deployment: 1, ...ended, isLoop: false },
+  WorkspaceCreated: {
+    ...ofWorkspace('20'),
+    name: 'Mine',
+    bytesMax: 10_000_000_000,
+    owner: 'operator:ann',
+    source: null,
+  },
+  WorkspaceChanged: {
+    ...ofWorkspace('21'),
+    name: 'Ours',
+    bytesMax: 20_000_000_000,
+    level: 'fits',
+    resumes: { launchId: 'l1', deployment: 2 },
+  },
+  WorkspaceAttached: { ...ofWorkspace('21'), launchId: 'l1' },
+  WorkspaceAwaited: { ...ofWorkspace('21'), launchId: 'l1', deployment: 2, obstacle: 'in-use' },
+  WorkspaceOpened: { ...ofWorkspace('22'), launchId: 'l1', deployment: 1 },
+  WorkspaceVolumesMade: { ...ofWorkspace('22'), generation: 1, engine: 'default', volumes: volumesOfW1 },
+  WorkspaceWeighed: { ...ofWorkspace('23'), bytes: 9_000_000_000, level: 'nearly', resumes: null },
+  WorkspaceClosed: { ...ofWorkspace('23'), launchId: 'l1', deployment: 1, resumes: null },
+  WorkspaceSnapshotRequested: { ...ofSnapshot('23'), live: false, cloneId: null },
+  WorkspaceSnapshotTaken: {
+    ...ofSnapshot('24'),
+    ...snapshotOfW1,
+    pausedMs: 300,
+    cloneId: null,
+    resumes: null,
+  },
+  WorkspaceSnapshotFailed: { ...ofSnapshot('24'), reason: 'no room', cloneId: null, resumes: null },
+  WorkspaceRestoring: { ...ofSnapshot('25'), generation: 2 },
+  WorkspaceRestored: {
+    ...ofWorkspace('26'),
+    generation: 2,
+    engine: 'default',
+    volumes: volumesOfW1,
+    bytes: 6_000_000_000,
+    restoredInMs: 400,
+    source: { workspaceId: 'w1', snapshotId: 's1', isNew: false },
+    replaced: 1,
+    level: 'fits',
+    resumes: null,
+  },
+  WorkspaceRestoreFailed: {
+    ...ofWorkspace('26'),
+    generation: 2,
+    reason: 'it was changed',
+    source: { workspaceId: 'w1', snapshotId: 's1', isNew: false },
+    resumes: null,
+  },
+  WorkspaceVolumesRemoved: { ...ofWorkspace('26'), generation: 1 },
+  WorkspaceSnapshotRemoving: { ...ofSnapshot('27'), key: snapshotOfW1.key },
+  WorkspaceSnapshotRemoved: ofSnapshot('28'),
+  WorkspaceDetached: { ...ofWorkspace('28'), launchId: 'l1' },
+  WorkspaceRemoving: ofWorkspace('29'),
+  WorkspaceRemoved: ofWorkspace('30'),
   RepositoryArchived: { appId: 'todo', at: '2026-01-01T00:00:24.000Z' },
   ApiKeyCreated: {
     keyId: 'k1',

@@ -204,5 +204,7 @@ async function removeContainers(dataDir: string): Promise<void> {
     await api.getContainer(Id).remove({ force: true, v: true });
   }
   for (const { Id } of await api.listNetworks({ filters })) await api.getNetwork(Id).remove();
+  const { Volumes: volumes } = await api.listVolumes({ filters });
+  for (const { Name } of volumes ?? []) await api.getVolume(Name).remove();
   for (const { Id } of await api.listImages({ filters })) await api.getImage(Id).remove({ force: true });
 }

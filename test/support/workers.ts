@@ -24,6 +24,7 @@ import { openLogStore } from '../../platform/log-store.ts';
 import { openFolderObjects } from '../../platform/objects.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { readStorage } from '../../platform/storage-config.ts';
+import { readWorkspaces } from '../../platform/workspace-config.ts';
 import { projections } from '../../projections/index.ts';
 import { project } from '../../projections/projector.ts';
 import type { Docker } from '../../workers/adapters/docker-types.ts';
@@ -79,6 +80,7 @@ export async function openWorkerBench(options: { docker?: Docker; store?: EventS
     storage: { ...readStorage({ APPHUB_DISK_FREE_MIN_BYTES: '0' }), dataDir: folder },
     everyMs: { docker: 100, expiry: 100, reconcile: 100 },
     profiles: readSandbox({}).profiles,
+    workspaces: readWorkspaces({}),
     launches: { max: 100, perAppMax: 100, perOwnerMax: 100, drainSeconds: 0, keptAwake: 0 },
     log,
   };
@@ -226,6 +228,7 @@ function askersOf(store: EventStore) {
         idleSeconds: null,
         healthPath: null,
         sandbox: confined,
+        workspace: null,
       };
       const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
       const data = { launchId, at: at(), ...defaults, expiresAt, ...spec };

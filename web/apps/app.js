@@ -14,6 +14,7 @@ import { SourceSection } from './ingestion.js';
 import { LaunchSection } from './launch.js';
 import { Overview } from './overview.js';
 import { SettingsSection } from './settings.js';
+import { WorkspaceSection } from './workspace.js';
 
 /** @import { App } from '../lib/shapes.js' */
 
@@ -25,6 +26,7 @@ const sections = [
   { path: 'source', name: 'Source', show: SourceSection },
   { path: 'history', name: 'History', show: HistorySection },
   { path: 'settings', name: 'Settings', show: SettingsSection },
+  { path: 'workspaces', name: 'Workspaces', show: WorkspaceSection },
 ];
 
 /** @param {{ appId: string, section: string, itemId: string }} props */

@@ -9,6 +9,7 @@ import { Icon } from '../parts/icon.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Env, newRow, sentRows, wrongRows } from './launch-env.js';
 import { idleTimes, times } from './launch-times.js';
+import { WorkspaceChoice } from './workspace-choice.js';
 
 /** @import { App, Launch, LaunchOptions } from '../lib/shapes.js' */
 
@@ -36,6 +37,7 @@ const rules = {
  * @property {string} restart
  * @property {string} healthPath
  * @property {string} port
+ * @property {string} workspaceId '' for none
  */
 
 /**
@@ -52,11 +54,13 @@ const formOf = like => ({
   restart: like?.restart ?? 'on-failure',
   healthPath: like?.healthPath ?? '',
   port: '',
+  workspaceId: '',
 });
 
 /** @param {Form} form */
-function bodyOf({ rows, resourceProfile, ttlSeconds, access, idle, restart, healthPath, port }) {
+function bodyOf({ rows, resourceProfile, ttlSeconds, access, idle, restart, healthPath, port, workspaceId }) {
   return {
+    ...(workspaceId === '' ? {} : { workspaceId }),
     env: sentRows(rows).map(({ key, value }) => ({ key, value })),
     resourceProfile,
     ttlSeconds: Number(ttlSeconds),
@@ -114,6 +118,8 @@ export function LaunchDialog({ app, like, onClose, onLaunch }) {
           <${Choice} label="When it fails" value=${form.restart} options=${restarts}
             onChoose=${(/** @type {string} */ restart) => set({ restart })} />
         </div>
+        <${WorkspaceChoice} appId=${app.id} value=${form.workspaceId}
+          onChoose=${(/** @type {string} */ workspaceId) => set({ workspaceId })} />
         <details>
           <summary>Port and health</summary>
           <div class="pair">

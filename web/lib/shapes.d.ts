@@ -280,3 +280,32 @@ export type Health = {
   checks?: Record<string, { ok: boolean; reason?: string }>;
   projections?: { name: string; position: string | null; lagEvents: number; lagSeconds: number }[];
 };
+
+export type Workspace = {
+  id: string;
+  appId: string;
+  name: string;
+  owner: string;
+  status: string;
+  bytes: number | null;
+  bytesMax: number;
+  level: 'fits' | 'nearly' | 'full';
+  paths: string[];
+  launchId: string | null;
+  source: { workspaceId: string; snapshotId: string } | null;
+  failure: string | null;
+  snapshots: number;
+  requestedAt: string;
+  waitingFor: string | null;
+};
+
+export type Snapshot = {
+  id: string;
+  status: string;
+  live: boolean;
+  contentBytes: number | null;
+  entries: number | null;
+  pausedMs: number | null;
+  reason: string | null;
+  requestedAt: string;
+};

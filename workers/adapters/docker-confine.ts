@@ -77,7 +77,10 @@ export function containerOptions(all: Confined): Dockerode.ContainerCreateOption
 }
 
 /** An image that says root, or nothing, is run as nobody unless its app is marked. Then no capability is left to it either. */
-function runAs({ request, image }: Confined): { user: ImageUser; isDemoted: boolean } {
+export function runAs({ request, image }: Pick<Confined, 'request' | 'image'>): {
+  user: ImageUser;
+  isDemoted: boolean;
+} {
   if (image.user !== null) return { user: image.user, isDemoted: false };
   if (request.allowRoot) return { user: { uid: 0, gid: 0 }, isDemoted: false };
   const known = image.passwd.find(({ name, uid }) => name === `${nobody.uid}` || uid === nobody.uid);
@@ -109,7 +112,7 @@ function limitsOf({ memoryBytes, cpus, pidsMax, tmpfsBytes }: StartContainerRequ
 /**
  * What can be written to lies in memory, and nothing on the disk. /tmp may hold programs: runtimes unpack their libraries there.
  * A declared volume that is empty in the image belongs to whoever runs it; one that brings files along stays as it is, because
- * an app whose own files are in it would not start without them.
+ * an app whose own files are in it would not start without them. What a workspace keeps lies on the disk, in its volumes.
  */
 function foldersOf({ request, image, name, instance }: Confined, { uid, gid }: ImageUser) {
   const room = `size=${request.tmpfsBytes},nr_inodes=${inodesMax},uid=${uid},gid=${gid}`;
@@ -122,20 +125,32 @@ function foldersOf({ request, image, name, instance }: Confined, { uid, gid }: I
   folders['/tmp'] = `rw,nosuid,nodev,exec,mode=1777,${room}`;
   folders['/run'] = `rw,nosuid,nodev,noexec,mode=755,${room}`;
   folders['/var/tmp'] = `rw,nosuid,nodev,noexec,mode=1777,${room}`;
+  const own = request.volumes ?? [];
+  const isOwn = (folder: string) => own.some(({ path }) => path === folder);
+  const copies = kept
+    .filter(path => folders[path] === undefined && !isOwn(path))
+    .map((path, number) => ({
+      Type: 'volume' as const,
+      // The engine makes none without a name that cannot be written to.
+      Source: `${name}-${number + 1}`,
+      Target: path,
+      ReadOnly: true,
+      VolumeOptions: { NoCopy: false, Labels: copyLabels(instance, request), DriverConfig: localDriver },
+    }));
   return {
-    Tmpfs: folders,
-    Mounts: kept
-      .filter(path => folders[path] === undefined)
-      .map((path, number) => ({
-        Type: 'volume' as const,
-        // The engine makes none without a name that cannot be written to.
-        Source: `${name}-${number + 1}`,
-        Target: path,
-        ReadOnly: true,
-        VolumeOptions: { NoCopy: false, Labels: copyLabels(instance, request), DriverConfig: localDriver },
-      })),
+    Tmpfs: Object.fromEntries(Object.entries(folders).filter(([folder]) => !isOwn(folder))),
+    Mounts: [...copies, ...own.map(keptMount)],
   };
 }
+
+/** Nothing is copied into it: what the image brings along was put in when the volume was made. */
+const keptMount = ({ path, name }: { path: string; name: string }) => ({
+  Type: 'volume' as const,
+  Source: name,
+  Target: path,
+  ReadOnly: false,
+  VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: localDriver },
+});
 
 const localDriver = { Name: 'local', Options: {} };
 

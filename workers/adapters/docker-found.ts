@@ -41,7 +41,8 @@ export async function findContainers(engine: Engine, launchId?: string): Promise
         eventId: labels[labelOf.event] ?? null,
         containerId,
         engine: engine.name,
-        state: State === 'running' || State === 'created' ? State : 'ended',
+        // One that stands still for a moment is alive.
+        state: State === 'paused' ? 'running' : State === 'running' || State === 'created' ? State : 'ended',
         hostPort: ports.find(({ PublicPort }) => PublicPort !== undefined)?.PublicPort ?? null,
       }),
     )

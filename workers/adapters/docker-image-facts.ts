@@ -26,7 +26,7 @@ export type ImageFacts = {
 };
 
 /** A folder it declares as a volume, and whether it brings anything in there. */
-type ImageVolume = { readonly path: string; readonly isEmpty: boolean };
+export type ImageVolume = { readonly path: string; readonly isEmpty: boolean };
 
 const asked = new WeakMap<Engine, Map<string, Promise<ImageFacts>>>();
 

@@ -3,6 +3,7 @@ import type Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
 import type { EgressProxy } from '../egress/egress-proxy.ts';
 import type { EngineStore } from './docker-store-types.ts';
+import type { Workspaces } from './docker-workspace-types.ts';
 
 /** The names of the labels. Their values are ids; people find them with `docker ps --filter label=…`. */
 export const labelOf = {
@@ -26,6 +27,13 @@ export const labelOf = {
   look: 'apphub.look',
   /** A container that looks after the firewall of the host, for a moment. */
   guard: 'apphub.guard',
+  workspace: 'apphub.workspace',
+  /** Which set of volumes of the workspace it belongs to. */
+  generation: 'apphub.generation',
+  /** The folder of the app that the volume holds. */
+  path: 'apphub.path',
+  /** A container that was made to reach into volumes, and is never started. */
+  hand: 'apphub.hand',
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;
@@ -246,6 +254,10 @@ export type StartContainerRequest = {
   readonly egress: readonly string[];
   /** The app is marked as one that may run as root inside its container. */
   readonly allowRoot: boolean;
+  /** Where it has to run; wherever there is room when absent. */
+  readonly engine?: string;
+  /** Folders that are kept, each with the volume that holds it. The other ones it declares are thrown away with it. */
+  readonly volumes?: readonly { readonly path: string; readonly name: string }[];
   /** The port the app listens on inside its container. PORT is set to it unless the environment says otherwise. */
   readonly port: number;
   readonly labels?: Labels;
@@ -377,4 +389,5 @@ export type Docker = EngineStore & {
    * engine was away. A death may be reported twice; removal by us counts as one. Ends with the signal.
    */
   watchDeaths(signal: AbortSignal): AsyncIterable<ContainerDeath>;
+  readonly workspaces: Workspaces;
 };

@@ -18,6 +18,7 @@ import { waitUntilReady } from './docker-ready.ts';
 import { pullImage, pushImage } from './docker-registry.ts';
 import { endOrphanedSteps, listBuildSteps, removeBuildStep } from './docker-steps.ts';
 import type { BuildSettings, Docker, Engine, EngineAnswer, EngineSandbox } from './docker-types.ts';
+import { workspacesOf } from './docker-workspace.ts';
 
 const pingMsMax = 2_000;
 const socketDefault = '/var/run/docker.sock';
@@ -92,6 +93,7 @@ export function openDocker({
     lastLines: (launchId, deployment) => lastLinesOf(engine, launchId, deployment),
     watchDeaths: signal => watchDeaths(engine, signal),
     ...engineStore(engine),
+    workspaces: workspacesOf(engine),
   };
 }
 

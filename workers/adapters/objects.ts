@@ -10,6 +10,7 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { type Objects, openFolderObjects, requireKey } from '../../platform/objects.ts';
+import { putParts } from './objects-parts.ts';
 
 const attemptsMax = 3;
 
@@ -49,6 +50,7 @@ function openS3Objects({
     async put(key, bytes, { contentType }) {
       await client.send(new PutObjectCommand({ ...at(key), Body: bytes, ContentType: contentType }));
     },
+    putFile: (key, file, { contentType }) => putParts(client, at(key), file, contentType),
     async get(key, from = 0) {
       const range = from === 0 ? {} : { Range: `bytes=${from}-` };
       const found = await client.send(new GetObjectCommand({ ...at(key), ...range })).catch(error => {

@@ -5,15 +5,17 @@ import type { Deployment } from '../../domain/apps/deployment.ts';
 import { type LaunchSpec, type LaunchState, launch } from '../../domain/apps/launch.ts';
 import type { Recorded } from '../../domain/events.ts';
 import { messageCharsMax, type ResourceProfile } from '../../domain/kernel/limits.ts';
+import { Refusal } from '../../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../../eventstore/store.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import type { Resources } from '../../platform/sandbox-config.ts';
-import { type Docker, LaunchFailure } from '../adapters/docker-types.ts';
+import { LaunchFailure } from '../adapters/docker-types.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
 import { cancel, type JobData, type Reaction, run } from '../reaction.ts';
 import { makeRoom, type Room } from './room.ts';
+import { openWorkspace, type UseDeps, volumesFor } from './workspace-use.ts';
 
 const readyMsMax = 60_000;
 const deploymentsAtOnce = 8;
@@ -49,9 +51,8 @@ export const launchReaction: Reaction = {
   },
 };
 
-export type LaunchDeps = Send & {
+export type LaunchDeps = UseDeps & {
   readonly sql: Knex;
-  readonly docker: Docker;
   readonly logs: LogStore;
   readonly room: Room;
   readonly profiles: Readonly<Record<ResourceProfile, Resources>>;
@@ -78,6 +79,7 @@ export function deploy(deps: LaunchDeps): Effect {
       if (!coming) return;
       // No engine: the launch waits, and the sweep asks again once there is one.
       if (!(await deps.docker.ping()).ok) return;
+      if (!(await mayBegin(deps, coming))) return;
       const leave = await makeRoom(deps, { launchId, ...coming.spec });
       try {
         await bringUpPatiently(deps, coming, signal);
@@ -112,6 +114,17 @@ function comingOf(
   return intent && { launchId, spec, deployment: coming, intent };
 }
 
+/** False: it waits for its workspace, or cannot have it and has failed. */
+async function mayBegin(deps: LaunchDeps, coming: Coming): Promise<boolean> {
+  try {
+    return await openWorkspace(deps, coming);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    await failDeployment(deps, coming.launchId, coming.deployment.deployment, error);
+    return false;
+  }
+}
+
 /** What the engine refuses now it may do a moment later: a port that is taken, a name that is not free yet. */
 async function bringUpPatiently(deps: LaunchDeps, coming: Coming, signal: AbortSignal): Promise<void> {
   for (let number = 1; ; number += 1) {
@@ -126,16 +139,14 @@ async function bringUpPatiently(deps: LaunchDeps, coming: Coming, signal: AbortS
   }
 }
 
-async function bringUp(
-  deps: LaunchDeps,
-  { launchId, spec, deployment: { deployment, ...of }, intent }: Coming,
-  signal: AbortSignal,
-): Promise<void> {
+async function bringUp(deps: LaunchDeps, coming: Coming, signal: AbortSignal): Promise<void> {
+  const { launchId, spec, intent } = coming;
+  const { deployment, ...of } = coming.deployment;
   const { clock, docker } = deps;
   const begun = performance.now();
   const port = of.port ?? portDefault;
   faultPoint('deploy.begun');
-  const started = await docker.startContainer({
+  const container = {
     launchId,
     deployment,
     appId: spec.appId,
@@ -146,7 +157,9 @@ async function bringUp(
     ...deps.profiles[spec.resourceProfile],
     ...spec.sandbox,
     port,
-  });
+  };
+  const kept = await volumesFor(deps, coming, container);
+  const started = await docker.startContainer({ ...container, ...kept });
   faultPoint('deploy.started');
   const place = { ...started, port, at: clock.now() };
   const cause = causedBy(intent, clock);

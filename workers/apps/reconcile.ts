@@ -88,7 +88,7 @@ async function removeNetworks(deps: ReconcileDeps, containers: readonly FoundLau
   }
 }
 
-async function record(deps: ReconcileDeps, where: string, orphan: Orphan): Promise<void> {
+export async function record(deps: Send, where: string, orphan: Orphan): Promise<void> {
   const at = deps.clock.now();
   const causationId = deriveId('orphan', where, orphan.kind, orphan.name);
   const metadata = { actor, correlationId: causationId, causationId, time: at };

@@ -8,6 +8,7 @@ import type { Docker } from '../adapters/docker-types.ts';
 import { attempt, causedBy, type Effect, type Send, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
 import { deploymentOf } from './launch.ts';
+import { closeWorkspace, isAlone, leaveWorkspace } from './workspace-use.ts';
 
 const retirementsAtOnce = 16;
 const removalsAtOnce = 8;
@@ -35,13 +36,14 @@ export function retire(deps: RetireDeps): Effect {
       if (!(await deps.docker.ping()).ok) return;
       const cause = endOf(found.events, deployment);
       if (cause === undefined) return;
-      await drain(deps, cause, signal);
+      if (!isAlone(found.state)) await drain(deps, cause, signal);
       signal.throwIfAborted();
       faultPoint('retire.drained');
       await keepLogs(deps, launchId, deployment);
       faultPoint('retire.kept');
       await deps.docker.removeDeployment(launchId, deployment);
       faultPoint('retire.removed');
+      await closeWorkspace(deps, found.state, { launchId, deployment }, cause);
       const confirm = { launchId, deployment, at: deps.clock.now() };
       const command = { type: 'ConfirmRetired', data: confirm } as const;
       await attempt(deps, launch, launchId, command, causedBy(cause, deps.clock), []);
@@ -81,6 +83,7 @@ export function removeLaunch(deps: RetireDeps): Effect {
       faultPoint('remove.kept');
       await deps.docker.removeLaunch(launchId);
       faultPoint('remove.removed');
+      await leaveWorkspace(deps, found.state, launchId, cause);
       const command = { type: 'ConfirmLaunchRemoved', data: { launchId, at: deps.clock.now() } } as const;
       await attempt(deps, launch, launchId, command, causedBy(cause, deps.clock), []);
       faultPoint('remove.told');

@@ -69,6 +69,7 @@ suite('launches', async () => {
       idleSeconds: null,
       healthPath: '/up?deep=1',
       sandbox: { egress: [], allowRoot: false, runtime: 'default' },
+      workspace: null,
       deployment: 1,
       serving: null,
       startedInMs: null,

@@ -32,6 +32,7 @@ const asked = {
   idleSeconds: 60,
   healthPath: null,
   sandbox: confined,
+  workspace: null,
   expiresAt: '2026-01-02T04:04:05.000Z',
 };
 const place = (containerId: string) => ({ containerId, engine: 'default', host: '10.0.0.2', hostPort: 80 });
@@ -299,6 +300,32 @@ suite('another deployment', () => {
     given(launch, left)
       .when(ready(2))
       .gives([running('k2', 2, 'b2')]);
+  });
+
+  test('waits until the one before is gone, where both would write to a workspace', () => {
+    const workspace = { workspaceId: 'w1', overlap: false };
+    const kept: LaunchEvent = { type: 'LaunchRequested', data: { ...asked, workspace } };
+    const up = [kept, starting(), running()];
+    const replaced: LaunchEvent = { ...slept, data: { ...slept.data, reason: 'replaced' } } as LaunchEvent;
+    const change = [replaced, again(2, 'redeploy', 'starting', { build: 'b2' })];
+    given(launch, up).when(redeploy()).gives(change);
+    given(launch, [...up, ...change])
+      .when(redeploy('b3'))
+      .gives([again(3, 'redeploy', 'starting', { build: 'b3', superseded: 2 })]);
+    // The next visitor wakes what ran before.
+    given(launch, [...up, ...change])
+      .when(fail(2))
+      .gives([failedDeployment(2, 'asleep')]);
+    given(launch, [...up, ...change, failedDeployment(2, 'asleep')])
+      .when(wake)
+      .gives([again(3, 'wake', 'waking')]);
+    const shared: LaunchEvent = {
+      type: 'LaunchRequested',
+      data: { ...asked, workspace: { ...workspace, overlap: true } },
+    };
+    given(launch, [shared, starting(), running()])
+      .when(redeploy())
+      .gives([again(2, 'redeploy', 'running', { build: 'b2' })]);
   });
 
   test('is not for a launch that is over', () => {

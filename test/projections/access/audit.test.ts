@@ -14,6 +14,7 @@ function targetOf(type: EventType): string {
   if (type.startsWith('Build')) return 'builds/b1';
   if (type.startsWith('Launch')) return 'launches/l1';
   if (type.startsWith('Projection')) return 'projections/apps_builds';
+  if (type.startsWith('Workspace')) return 'workspaces/w1';
   if (type.startsWith('ApiKey')) return 'api-keys/k1';
   return type.startsWith('Session') ? 'sessions/s1' : 'apps/todo';
 }

@@ -19,6 +19,7 @@ const requested = {
   idle_seconds: 1_800,
   health_path: null,
   sandbox: { egress: [], allowRoot: false, runtime: 'default' },
+  workspace: { workspaceId: 'w1', overlap: false },
   link_epoch: 0,
   status: 'requested',
   deployment: 1,
