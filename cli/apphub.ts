@@ -14,6 +14,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     load: async () => (await import('./apps.ts')).verbs,
   },
   builds: { summary: 'Images made of apps', load: async () => (await import('./builds.ts')).verbs },
+  images: {
+    summary: 'What builds have made, and making it go',
+    load: async () => (await import('./images.ts')).verbs,
+  },
   secrets: {
     summary: 'Secrets that builds of an app may mount',
     load: async () => (await import('./secrets.ts')).verbs,

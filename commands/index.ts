@@ -5,6 +5,7 @@ import { providerSessionCommands } from './access/provider-session.ts';
 import { type SessionDeps, sessionCommands } from './access/session.ts';
 import { type SignInDeps, signInCommands } from './access/sign-in.ts';
 import { buildCommands } from './apps/build.ts';
+import { imageCommands } from './apps/build-image.ts';
 import { type BuildInputDeps, buildInputCommands } from './apps/build-input.ts';
 import { deploymentCommands } from './apps/deployment.ts';
 import { ingestionCommands } from './apps/ingestion.ts';
@@ -36,6 +37,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(tagCommands(deps));
   await app.register(ingestionCommands(deps));
   await app.register(buildCommands(deps));
+  await app.register(imageCommands(deps));
   await app.register(buildInputCommands(deps));
   await app.register(launchCommands(deps));
   await app.register(deploymentCommands(deps));

@@ -31,6 +31,7 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'build/not-finished': conflict('Wait for its end, or cancel it first.'),
   'build/not-started': conflict('Nothing: a worker reported the end of what has not begun.'),
   'build/stale-attempt': conflict('Nothing: the work goes on in the newer attempt.'),
+  'build/released': conflict('Release another build first, or archive the app.'),
   'build/no-image': conflict('Look at the build: it has not ended yet, or ended without an image.'),
   'build/no-provenance': {
     status: 404,

@@ -12,6 +12,7 @@ import { identityReads } from './access/identity.ts';
 import { sessionReads } from './access/session.ts';
 import { type SignInOptions, signInOptionReads } from './access/sign-in-options.ts';
 import { buildReads } from './apps/build.ts';
+import { imageReads } from './apps/build-image.ts';
 import { buildInputReads } from './apps/build-input.ts';
 import { buildLogReads } from './apps/build-log.ts';
 import { deploymentReads } from './apps/deployment.ts';
@@ -64,6 +65,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(repositoryReads(deps));
   await app.register(historyReads(deps));
   await app.register(buildReads(deps));
+  await app.register(imageReads(deps));
   await app.register(buildLogReads(deps));
   await app.register(buildInputReads(deps));
   await app.register(launchReads(deps));

@@ -14,6 +14,7 @@ export const refusals = {
   'build/not-started': 'The build has not started yet',
   'build/stale-attempt': 'Another attempt has taken over',
   'build/no-provenance': 'It was not kept what this build was made of',
+  'build/released': 'The app is launched with this build',
   'build/no-image': 'The build has made no image',
   'launch/no-image': 'The app has no image that could be launched',
   'launch/image-removed': 'The image of this build was removed, or is being removed',

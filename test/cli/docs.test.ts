@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import { verbs as apps } from '../../cli/apps.ts';
 import { verbs as audit } from '../../cli/audit.ts';
 import { verbs as builds } from '../../cli/builds.ts';
+import { verbs as images } from '../../cli/images.ts';
 import { verbs as keys } from '../../cli/keys.ts';
 import { verbs as launches } from '../../cli/launches.ts';
 import { verbs as log } from '../../cli/log.ts';
@@ -15,6 +16,7 @@ suite('docs/cli.md', async () => {
   for (const [noun, verbs] of Object.entries({
     apps,
     builds,
+    images,
     secrets,
     launches,
     log,
