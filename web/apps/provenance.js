@@ -49,10 +49,17 @@ function Facts({ path }) {
       )}
       <dt>Builder</dt><dd>${runDetails.builder.id.split('-').pop()} of Docker ${runDetails.builder.version.docker},
         for ${internalParameters.platform}</dd>
-      ${args.length > 0 && html`<dt>Arguments</dt><dd class="mono">${args.map(([name, value]) => `${name}=${value}`).join('\n')}</dd>`}
+      ${
+        args.length > 0 &&
+        html`<dt>Arguments</dt><dd class="mono">${args
+          .map(([name, value]) => `${name}=${value}`)
+          .join('\n')}</dd>`
+      }
       ${
         internalParameters.secrets.length > 0 &&
-        html`<dt>Secrets</dt><dd>${internalParameters.secrets.map(({ name, version }) => `${name}, version ${version}`).join('; ')}</dd>`
+        html`<dt>Secrets</dt><dd>${internalParameters.secrets
+          .map(({ name, version }) => `${name}, version ${version}`)
+          .join('; ')}</dd>`
       }
       ${live.value.subject.map(
         ({ name, digest }) =>
