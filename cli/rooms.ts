@@ -10,7 +10,7 @@ import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
 import type { BuildConfig } from '../platform/build-config.ts';
 import { openBuildSecrets } from '../platform/build-secrets.ts';
-import { clientAddress, trusts } from '../platform/client-address.ts';
+import { clientAddress, isLoopback, trusts } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
 import { type Gateway, openGateway } from '../platform/gateway.ts';
@@ -225,6 +225,7 @@ async function openDoors(options: RoomsOptions, shared: Shared, closings: Closin
   const trustedProxies = isApart ? ['127.0.0.0/8', '::1', ...options.trustedProxies] : options.trustedProxies;
   const doors: Doors = {};
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
+  const isProxy = trusts(options.trustedProxies);
   const server = openServer(
     (request, response) =>
       atDoor(doors.previews, request, proxy => {
@@ -232,7 +233,11 @@ async function openDoors(options: RoomsOptions, shared: Shared, closings: Closin
         hurry(request, response);
         handler(request, response);
       }),
-    { seesToBodies: true, isTrusted: trusts(options.trustedProxies) },
+    {
+      seesToBodies: true,
+      isTrusted: address => isLoopback(address) || isProxy(address),
+      isShutOut: trusts([options.sandbox.subnets]),
+    },
   );
   const sockets = new Set<Socket>();
   server.on('connection', socket => {

@@ -107,8 +107,8 @@ export function platformNear(request: IncomingMessage, scheme: string): string {
 }
 
 /**
- * The origins that may show a launch in a frame, as a policy lists them: the platform's, by each name it has on its own machine. They
- * are few, so they are remembered.
+ * The origins that may show a launch in a frame, as a policy lists them: the platform's, by each name it has on its own
+ * machine. They are few, so they are remembered.
  */
 export function framedByOf(
   platformUrl: string | undefined,

@@ -1,7 +1,7 @@
 /**
- * Connections to apps that are kept for the next request: a client for requests without a body, which is most of them, in as few steps
- * as there can be. It understands plain HTTP/1.1 and nothing besides (RFC 9112): an answer of any other form makes it let go, and
- * whoever asked asks again by Node's own client, which knows them all.
+ * Connections to apps that are kept for the next request: a client for requests without a body, which is most of them, in as
+ * few steps as there can be. It understands plain HTTP/1.1 and nothing besides (RFC 9112): an answer of any other form makes
+ * it let go, and whoever asked asks again by Node's own client, which knows them all.
  */
 import net from 'node:net';
 import type { Place } from './preview-target.ts';
