@@ -10,7 +10,7 @@ import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
 import type { BuildConfig } from '../platform/build-config.ts';
 import { openBuildSecrets } from '../platform/build-secrets.ts';
-import { clientAddress, trusts } from '../platform/client-address.ts';
+import { clientAddress, isLoopback, trusts } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
 import { type Gateway, openGateway } from '../platform/gateway.ts';
@@ -23,7 +23,6 @@ import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
 import { Problem } from '../platform/problem.ts';
 import { pingRedis } from '../platform/redis.ts';
-import { keepSecret, keepSecretBefore } from '../platform/secret-file.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
 import { projections } from '../projections/index.ts';
 import { checkpointChannel, project } from '../projections/projector.ts';
@@ -35,43 +34,13 @@ import { openObjects } from '../workers/adapters/objects.ts';
 import { openEgressProxy } from '../workers/egress/egress-proxy.ts';
 import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
+import type { Secrets } from './installation.ts';
 import { describeApi } from './openapi.ts';
 import { atDoor, openInvitations, openPreviews, type Previews } from './previews.ts';
 
 const tablesMsMax = 30_000;
 const tablesLookMs = 50;
 const answersMsMax = 4_000;
-
-export type Secrets = {
-  readonly operatorToken: string;
-  readonly webhookSecret: string;
-  /** Seals what a browser keeps for us while its user signs in. */
-  readonly sessionSecret: string;
-  /** Seals the values of build secrets in the database. */
-  readonly buildSecret: string;
-  /** The first signs what lets visitors in; what the others signed is good as well. */
-  readonly previewSecrets: readonly string[];
-  /** Names this installation's containers on an engine that others may share. */
-  readonly instance: string;
-  readonly isNew: boolean;
-};
-
-/** Made on the first start. What the environment gives is kept too, so that the command line on this machine finds it. */
-export function keepSecrets(config: Config): Secrets {
-  const file = (name: string) => path.join(config.dataDir, name);
-  const token = keepSecret(file('operator-token'), { given: config.operatorToken, prefix: 'apphub_' });
-  const webhook = keepSecret(file('webhook-secret'), { given: config.webhookSecret });
-  const instance = keepSecret(file('instance'), { prefix: 'apphub-' });
-  return {
-    operatorToken: token.secret,
-    isNew: token.isNew,
-    webhookSecret: webhook.secret,
-    sessionSecret: keepSecret(file('session-secret')).secret,
-    buildSecret: keepSecret(file('build-secret-key'), { given: config.buildSecretKey }).secret,
-    previewSecrets: keepSecretBefore(file('preview-secret'), { given: config.previews.secret }),
-    instance: instance.secret,
-  };
-}
 
 export type RoomsOptions = Config & {
   readonly rooms: readonly Room[];
@@ -225,6 +194,7 @@ async function openDoors(options: RoomsOptions, shared: Shared, closings: Closin
   const trustedProxies = isApart ? ['127.0.0.0/8', '::1', ...options.trustedProxies] : options.trustedProxies;
   const doors: Doors = {};
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
+  const isProxy = trusts(options.trustedProxies);
   const server = openServer(
     (request, response) =>
       atDoor(doors.previews, request, proxy => {
@@ -232,7 +202,11 @@ async function openDoors(options: RoomsOptions, shared: Shared, closings: Closin
         hurry(request, response);
         handler(request, response);
       }),
-    { seesToBodies: true, isTrusted: trusts(options.trustedProxies) },
+    {
+      seesToBodies: true,
+      isTrusted: address => isLoopback(address) || isProxy(address),
+      isShutOut: trusts([options.sandbox.subnets]),
+    },
   );
   const sockets = new Set<Socket>();
   server.on('connection', socket => {

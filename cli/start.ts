@@ -6,8 +6,9 @@ import { lockDirectory } from '../eventstore/embedded/lock.ts';
 import { type Config, ConfigError, type Room, readConfig, rooms } from '../platform/config.ts';
 import { openLogger } from '../platform/log.ts';
 import { exits, UsageError } from './exit.ts';
+import { keepSecrets } from './installation.ts';
 import { openParts } from './parts.ts';
-import { keepSecrets, openRooms } from './rooms.ts';
+import { openRooms } from './rooms.ts';
 import { superviseRooms } from './supervise.ts';
 
 const drainMsMax = 10_000;

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config, Room } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
 import type { Log } from '../platform/log.ts';
-import type { Running, Secrets } from './rooms.ts';
+import type { Secrets } from './installation.ts';
+import type { Running } from './rooms.ts';
 
 const readyMsMax = 60_000;
 const restartMsMin = 250;

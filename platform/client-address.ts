@@ -32,7 +32,9 @@ export function clientAddress(proxies: readonly string[]): (request: IncomingMes
   const isTrusted = trusts(proxies);
   return ({ headers, socket }) => {
     let address = plainOf(socket.remoteAddress ?? '');
-    const said = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
+    const given = headers['x-forwarded-for'];
+    if (given === undefined) return address;
+    const said = [given].flat().join(',').split(',');
     for (const hop of said.reverse().slice(0, hopsMax)) {
       const next = plainOf(hop.trim());
       if (!isTrusted(address) || isIP(next) === 0) break;

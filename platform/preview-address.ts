@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 const launchPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const hostPattern =
   /^(?=.{4,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/;
+const framedByMax = 100;
 const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 export type PreviewAddresses = {
@@ -107,14 +108,23 @@ export function platformNear(request: IncomingMessage, scheme: string): string {
 
 /**
  * The origins that may show a launch in a frame, as a policy lists them: the platform's, by each name it has on its own
- * machine.
+ * machine. They are few, so they are remembered.
  */
-export function framedBy(request: IncomingMessage, scheme: string, platformUrl: string | undefined): string {
-  const near = platformUrl ?? platformNear(request, scheme);
-  const url = new URL(near);
-  if (!isThisMachine(url.hostname)) return `'self' ${near}`;
-  const port = url.port === '' ? '' : `:${url.port}`;
-  return `'self' ${near} ${url.protocol}//127.0.0.1${port}`;
+export function framedByOf(
+  platformUrl: string | undefined,
+): (request: IncomingMessage, scheme: string) => string {
+  const known = new Map<string, string>();
+  return (request, scheme) => {
+    const near = platformUrl ?? platformNear(request, scheme);
+    const found = known.get(near);
+    if (found !== undefined) return found;
+    const url = new URL(near);
+    const port = url.port === '' ? '' : `:${url.port}`;
+    const more = isThisMachine(url.hostname) ? ` ${url.protocol}//127.0.0.1${port}` : '';
+    if (known.size >= framedByMax) known.clear();
+    known.set(near, `'self' ${near}${more}`);
+    return `'self' ${near}${more}`;
+  };
 }
 
 /**

@@ -48,21 +48,27 @@ type Admission =
 
 const page = (one: Page) => ({ kind: 'page', page: one }) as const;
 
-export async function admit(proxy: Parts, request: IncomingMessage): Promise<Admission> {
-  const { options, limits, counts, gate } = proxy;
-  const refused = refusedAtOnce(request, limits);
+/** At once where it is known who may visit the launch, which is so for most requests. Never rejects. */
+export function admit(proxy: Parts, request: IncomingMessage): Admission | Promise<Admission> {
+  const refused = refusedAtOnce(request, proxy.limits);
   if (refused !== undefined) return page(refused);
   const named = nameOf(hostNameOf(request), proxy);
   if (named === undefined || named.kind === 'nobody') return page(pages.nobody);
   const { name } = named;
-  let target: Target | undefined;
-  try {
-    const found = options.finder.find(name);
-    target = found instanceof Promise ? await found : found;
-  } catch (error) {
-    options.log.warn({ err: error, name }, 'cannot find a launch');
-    return page(pages.cannotSay);
-  }
+  const { finder, log } = proxy.options;
+  const found = finder.find(name);
+  if (!(found instanceof Promise)) return letIn(proxy, request, name, found);
+  return found.then(
+    target => letIn(proxy, request, name, target),
+    error => {
+      log.warn({ err: error, name }, 'cannot find a launch');
+      return page(pages.cannotSay);
+    },
+  );
+}
+
+function letIn(proxy: Parts, request: IncomingMessage, name: string, target: Target | undefined): Admission {
+  const { options, counts, gate } = proxy;
   if (target === undefined) return page(pages.nobody);
   const scheme = proxy.schemeOf(request);
   const verdict = gate({ request, scheme, path: pathOf(request) }, target);

@@ -73,19 +73,18 @@ export function forwardedFields(request: IncomingMessage, forwarding: Forwarding
 
 /** The fields of an app's answer as the visitor gets them. `frameAncestors` are the origins that may frame it. */
 export function returnedFields(
-  raw: readonly (string | Uint8Array)[],
+  raw: readonly string[],
   { launchId, framedBy }: { readonly launchId: string; readonly framedBy: string },
 ): Fields {
   const fields: Fields = [];
-  const text = (at: number) => (typeof raw[at] === 'string' ? raw[at] : latin1Of(raw[at]));
   let ofThisHop: ReadonlySet<string> | undefined;
   let cluster = '?1';
   for (let at = 0; at < raw.length; at += 2) {
-    const name = text(at);
+    const name = raw[at] ?? '';
+    const value = raw[at + 1] ?? '';
     const lower = name.toLowerCase();
-    if (lower === 'connection') ofThisHop = hopsOf(text(at + 1), ofThisHop);
+    if (lower === 'connection') ofThisHop = hopsOf(value, ofThisHop);
     if (hopByHop.has(lower) || isClaim(lower)) continue;
-    const value = text(at + 1);
     if (lower === 'set-cookie') {
       if (!platformCookie.test(value)) fields.push(name, withoutDomain(value));
     } else if (lower === 'clear-site-data') {
@@ -137,9 +136,6 @@ function withoutNamed(fields: Fields, names: ReadonlySet<string>): Fields {
 }
 
 const isClaim = (name: string): boolean => (name[0] === 'x' || name[0] === 'f') && claims.test(name);
-
-const latin1Of = (bytes: Uint8Array | undefined): string =>
-  bytes === undefined ? '' : Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
 
 function keptCookies(value: string): readonly string[] {
   const cookies = value.split(';').map(cookie => cookie.trim());

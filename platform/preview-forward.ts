@@ -4,14 +4,22 @@
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Dispatcher, errors } from 'undici';
 import { BodyNotTaken, BodyTooLarge, BodyTooSlow, sendBody } from './preview-body.ts';
 import { type Forwarding, forwardedFields, hasBody, returnedFields } from './preview-fields.ts';
 import type { Up } from './preview-target.ts';
-import { answerHeadBytesMax, connectMsMax, type Upstreams } from './preview-upstream.ts';
+import {
+  answerHeadBytesMax,
+  ConnectTooSlow,
+  connectMsMax,
+  type Listener,
+  type Running,
+  type Upstream,
+  type Upstreams,
+} from './preview-upstream.ts';
 
 /** A visitor that went on sending when the answer was complete gets so long to read it. */
 const lingerMsMax = 2_000;
+const oneWriteBytesMax = 16 * 1_024;
 
 export type Times = {
   /** From the last byte of the request to the last of the answer's head. */
@@ -29,8 +37,7 @@ export type Passing = {
   readonly path: string;
   readonly forwarding: Forwarding;
   readonly framedBy: string;
-  readonly times: Times;
-  readonly bodyBytesMax: number;
+  readonly limits: Times & { readonly bodyBytesMax: number };
 };
 
 /**
@@ -53,23 +60,22 @@ export function pass(upstreams: Upstreams, passing: Passing, isAgain: boolean): 
   const { request, target } = passing;
   const isRepeatable = idempotent.has(request.method ?? 'GET') && !hasBody(request);
   const passage = new Passage(passing, isRepeatable);
-  // The other asks for paths only.
-  if (isRepeatable && !isAgain && passing.path !== '*') passage.goKept(upstreams.poolOf(target));
+  const upstream = upstreams.at(target);
+  if (isRepeatable && !isAgain && !upstream.isOdd) passage.goKept(upstream);
   else passage.goFresh();
   return passage.done;
 }
 
 class VisitorGone extends Error {}
 class AnswerTooSlow extends Error {}
-class ConnectTooSlow extends Error {}
 
-class Passage implements Dispatcher.DispatchHandler {
+class Passage implements Listener {
   readonly done: Promise<Outcome>;
   readonly #passing: Passing;
   readonly #isRepeatable: boolean;
   readonly #resolve: (outcome: Outcome) => void;
-  readonly #onGone = () => this.#abort(new VisitorGone());
-  #abort: (error: Error) => void = () => undefined;
+  readonly #onGone = () => this.#running?.abort(new VisitorGone());
+  #running: Running | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isBodyBegun = false;
   #isOver = false;
@@ -84,15 +90,17 @@ class Passage implements Dispatcher.DispatchHandler {
   }
 
   /** Over a connection that other requests went over before. */
-  goKept(pool: Dispatcher): void {
+  goKept(upstream: Upstream): void {
     const { request, path, forwarding } = this.#passing;
-    const method = request.method as Dispatcher.HttpMethod;
-    pool.dispatch({ path, method, headers: forwardedFields(request, forwarding) }, this);
+    const fields = forwardedFields(request, forwarding);
+    this.#running = upstream.ask({ method: request.method ?? 'GET', path, fields }, this);
+    this.#await();
   }
 
   /** Over a connection of its own. */
   goFresh(): void {
-    const { request, path, forwarding, target, times, bodyBytesMax: bytesMax } = this.#passing;
+    const { request, path, forwarding, target, limits } = this.#passing;
+    const { bodyBytesMax: bytesMax } = limits;
     const { method = 'GET' } = request;
     const { host, port } = target;
     const headers = forwardedFields(request, forwarding);
@@ -101,10 +109,9 @@ class Passage implements Dispatcher.DispatchHandler {
     if (isChunked) headers.push('transfer-encoding', 'chunked');
     const options = { host, port, method, path, headers, agent: false, setHost: false } as const;
     const outgoing = http.request({ ...options, maxHeaderSize: answerHeadBytesMax });
-    this.#abort = error => outgoing.destroy(error);
-    if (this.#passing.response.destroyed) this.#abort(new VisitorGone());
+    this.#running = { abort: error => outgoing.destroy(error), resume: () => undefined };
     this.#wait(connectMsMax, () => new ConnectTooSlow());
-    outgoing.on('error', error => this.#fail(error));
+    outgoing.on('error', error => this.fail(error));
     outgoing.on('response', answer => this.#receive(answer));
     outgoing.once('socket', socket =>
       socket.once('connect', () => {
@@ -112,8 +119,8 @@ class Passage implements Dispatcher.DispatchHandler {
         clearTimeout(this.#timer);
         this.#isBodyBegun = true;
         const { response } = this.#passing;
-        const pauseMsMax = () => (response.headersSent ? times.idleMsMax : times.sendMsMax);
-        sendBody(request, outgoing, { bytesMax, pauseMsMax, takenMsMax: times.answerMsMax }).then(
+        const pauseMsMax = () => (response.headersSent ? limits.idleMsMax : limits.sendMsMax);
+        sendBody(request, outgoing, { bytesMax, pauseMsMax, takenMsMax: limits.answerMsMax }).then(
           () => this.#await(),
           error => outgoing.destroy(error),
         );
@@ -124,60 +131,42 @@ class Passage implements Dispatcher.DispatchHandler {
     else outgoing.end();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#abort = error => controller.abort(error);
-    if (this.#passing.response.destroyed) controller.abort(new VisitorGone());
-    else this.#await();
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _fields: unknown,
-    said = '',
-  ): void {
-    if (status >= 200) this.#begin(status, said, controller.rawHeaders as Buffer[]);
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, part: Buffer): void {
+  whole(status: number, said: string, raw: readonly string[], body: Buffer): void {
     const { response } = this.#passing;
-    if (response.write(part)) return;
-    controller.pause();
-    response.once('drain', () => controller.resume());
+    this.#writeHead(status, said, raw);
+    // Head and body are one text, and one write.
+    if (body.length < oneWriteBytesMax) response.end(body.toString('latin1'), 'latin1');
+    else response.end(body);
+    this.#leave();
+    this.#resolve({ end: 'over' });
   }
 
-  onResponseEnd(): void {
-    this.#end();
-  }
-
-  onResponseError(_controller: unknown, error: Error): void {
-    this.#fail(error);
+  data(part: Buffer): boolean {
+    const { response } = this.#passing;
+    if (response.write(part)) return true;
+    response.once('drain', () => this.#running?.resume());
+    return false;
   }
 
   #receive(answer: IncomingMessage): void {
-    const { response, times } = this.#passing;
+    const { limits } = this.#passing;
     try {
-      this.#begin(answer.statusCode ?? 502, answer.statusMessage ?? '', answer.rawHeaders);
+      this.begin(answer.statusCode ?? 502, answer.statusMessage ?? '', answer.rawHeaders);
     } catch (error) {
       answer.destroy();
-      this.#fail(error as Error);
+      this.fail(error as Error);
       return;
     }
-    answer.setTimeout(times.idleMsMax, () => answer.destroy());
-    answer.on('error', error => this.#fail(error));
-    answer.on('data', part => {
-      if (response.write(part)) return;
-      answer.pause();
-      response.once('drain', () => answer.resume());
-    });
-    answer.on('end', () => this.#end());
+    answer.setTimeout(limits.idleMsMax, () => answer.destroy(new AnswerTooSlow()));
+    answer.on('error', error => this.fail(error));
+    this.#running = { abort: error => answer.destroy(error), resume: () => answer.resume() };
+    answer.on('data', part => this.data(part) || answer.pause());
+    answer.on('end', () => this.end());
   }
 
-  /** Throws where the app says what cannot be passed on. */
-  #begin(status: number, said: string, raw: readonly (string | Buffer)[]): void {
-    clearTimeout(this.#timer);
-    const { response, target, framedBy } = this.#passing;
-    response.writeHead(status, said, returnedFields(raw, { launchId: target.launchId, framedBy }));
+  begin(status: number, said: string, raw: readonly string[]): void {
+    this.#writeHead(status, said, raw);
+    const { response } = this.#passing;
     // What of the answer has come already goes with its head; nothing waits for what has not.
     const { socket } = response;
     socket?.cork();
@@ -185,7 +174,13 @@ class Passage implements Dispatcher.DispatchHandler {
     if (socket !== null) process.nextTick(uncork, socket);
   }
 
-  #end(): void {
+  #writeHead(status: number, said: string, raw: readonly string[]): void {
+    clearTimeout(this.#timer);
+    const { response, target, framedBy } = this.#passing;
+    response.writeHead(status, said, returnedFields(raw, { launchId: target.launchId, framedBy }));
+  }
+
+  end(): void {
     const { request, response } = this.#passing;
     this.#leave();
     response.end();
@@ -193,7 +188,7 @@ class Passage implements Dispatcher.DispatchHandler {
     this.#resolve({ end: 'over' });
   }
 
-  #fail(error: Error): void {
+  fail(error: Error): void {
     this.#leave();
     const { response } = this.#passing;
     if (!(error instanceof VisitorGone || response.destroyed || response.headersSent)) {
@@ -211,12 +206,12 @@ class Passage implements Dispatcher.DispatchHandler {
   /** The whole request is on its way: from now on the app is waited for. */
   #await(): void {
     if (!this.#isOver && !this.#passing.response.headersSent)
-      this.#wait(this.#passing.times.answerMsMax, () => new AnswerTooSlow());
+      this.#wait(this.#passing.limits.answerMsMax, () => new AnswerTooSlow());
   }
 
   #wait(msMax: number, late: () => Error): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#abort(late()), msMax);
+    this.#timer = setTimeout(() => this.#running?.abort(late()), msMax);
   }
 
   #leave(): void {
@@ -233,7 +228,7 @@ function endOf(error: Error): Failed {
   if (error instanceof BodyTooSlow) return 'sent-too-slowly';
   if (error instanceof AnswerTooSlow || error instanceof BodyNotTaken) return 'slow';
   // No connection was made: the app is not there, or its machine is not.
-  const isLate = error instanceof errors.ConnectTimeoutError || error instanceof ConnectTooSlow;
+  const isLate = error instanceof ConnectTooSlow;
   return isLate || ('syscall' in error && error.syscall === 'connect') ? 'unreached' : 'lost';
 }
 

@@ -10,7 +10,7 @@ import { clientAddress, trusts } from './client-address.ts';
 import type { Log } from './log.ts';
 import { type Gate, isLookedAt, openGate, placeOf, type Verdict } from './preview-access.ts';
 import type { Activity } from './preview-activity.ts';
-import { framedBy, hostNameOf, nameOf, platformNear } from './preview-address.ts';
+import { framedByOf, hostNameOf, nameOf, platformNear } from './preview-address.ts';
 import { type Admitted, admit, bodyTooLarge, type RequestLimits } from './preview-admit.ts';
 import { type CountLimits, type Counts, openCounts } from './preview-count.ts';
 import { hasBody, type IsPlatformToken } from './preview-fields.ts';
@@ -92,6 +92,7 @@ type Proxy = {
   readonly isPlatformToken: IsPlatformToken;
   readonly addressOf: (request: IncomingMessage) => string;
   readonly schemeOf: (request: IncomingMessage) => string;
+  readonly framedBy: (request: IncomingMessage, scheme: string) => string;
 };
 
 export function previewProxy(options: PreviewProxyOptions): PreviewProxy {
@@ -127,7 +128,7 @@ export function previewProxy(options: PreviewProxyOptions): PreviewProxy {
     async close() {
       proxy.holds.close();
       for (const socket of proxy.upgraded) socket.destroy();
-      await proxy.upstreams.close();
+      proxy.upstreams.close();
     },
   };
 }
@@ -153,10 +154,11 @@ function openProxy(options: PreviewProxyOptions): Proxy {
     }),
     counts: openCounts(limits),
     holds: openHolds({ finder, wake, holdMsMax: limits.holdMsMax }),
-    upstreams: openUpstreams({ bodyIdleMsMax: limits.idleMsMax }),
+    upstreams: openUpstreams({ answerIdleMsMax: limits.idleMsMax }),
     upgraded: new Set(),
     isPlatformToken: options.isPlatformToken ?? (() => true),
     addressOf,
+    framedBy: framedByOf(options.platformUrl),
     schemeOf: request => {
       if ('encrypted' in request.socket && request.socket.encrypted === true) return 'https';
       const said = request.headers['x-forwarded-proto'];
@@ -166,8 +168,9 @@ function openProxy(options: PreviewProxyOptions): Proxy {
 }
 
 async function answer(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const framed = framedBy(request, proxy.schemeOf(request), proxy.options.platformUrl);
-  const admission = await admit(proxy, request);
+  const framed = proxy.framedBy(request, proxy.schemeOf(request));
+  const admitted = admit(proxy, request);
+  const admission = admitted instanceof Promise ? await admitted : admitted;
   if (admission.kind === 'page') return sendPage(response, admission.page, framed);
   if (admission.kind !== 'in') return lead(response, admission);
   const stays = proxy.options.activity.stay(admission.target.launchId);
@@ -205,23 +208,23 @@ async function serve(proxy: Proxy, admitted: Admitted, asked: Asked): Promise<Pa
   const { limits, isPlatformToken } = proxy;
   const { path, scheme } = admitted;
   const isPerson = isLookedAt(request);
-  let target: Target | Page | undefined = admitted.target;
+  let { target } = admitted;
   for (let attempt = 1; ; attempt += 1) {
-    const up: Up | Page = await risen(proxy, admitted.name, target, { asked: response, isPerson });
+    const up: Up | Page =
+      target.state === 'up'
+        ? target
+        : await risen(proxy, admitted.name, target, { asked: response, isPerson });
     if ('status' in up) return up;
     if (attempt === 1 && request.headers.expect !== undefined && hasBody(request)) response.writeContinue();
     const forwarding = { scheme, address: proxy.addressOf(request), isPlatformToken };
-    const passing = { request, response, target: up, path, forwarding, framedBy: framed, times: limits };
-    const outcome = await pass(
-      proxy.upstreams,
-      { ...passing, bodyBytesMax: limits.bodyBytesMax },
-      attempt > 1,
-    );
+    const passing = { request, response, target: up, path, forwarding, framedBy: framed, limits };
+    const outcome = await pass(proxy.upstreams, passing, attempt > 1);
     if (outcome.end === 'over') return undefined;
     proxy.options.log.debug({ err: outcome.error, launchId: up.launchId }, 'an app did not answer');
     if (!outcome.isRepeatable || attempt === attemptsMax) return unservedOf(outcome, limits);
-    target = outcome.end === 'lost' ? up : await elsewhere(proxy, admitted.name, up);
-    if (target === undefined) return unservedOf(outcome, limits);
+    const next = outcome.end === 'lost' ? up : await elsewhere(proxy, admitted.name, up);
+    if (next === undefined) return unservedOf(outcome, limits);
+    target = next;
   }
 }
 
@@ -296,7 +299,7 @@ async function answerUpgrade(
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
-  const framed = framedBy(request, proxy.schemeOf(request), proxy.options.platformUrl);
+  const framed = proxy.framedBy(request, proxy.schemeOf(request));
   const refuse = (one: Page) => sendPageTo(socket, request, one, framed);
   if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(pages.notWebSocket);
   const admission = await admit(proxy, request);

@@ -113,6 +113,12 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     advice:
       'Open it from its page or with a link (`apphub launches open`, `share`). Programs send a grant as `X-AppHub-Grant`.',
   },
+  'launch-network': {
+    status: 403,
+    title: 'The request comes from the network of a launch',
+    advice:
+      'Apps reach nothing of the platform. Where it is your own network, set APPHUB_LAUNCH_SUBNETS to another one.',
+  },
   'launch-over': {
     status: 410,
     title: 'The launch has ended, and its address with it',

@@ -25,26 +25,32 @@ const connectionsPerAddressMax = 1_024;
 export type ServerOptions = {
   /** Whoever answers sees to bodies, with `hurry` or in another way. By default they have to arrive in time, and may at once. */
   readonly seesToBodies?: boolean;
-  /** Whether nobody at this address has any business here. */
+  /** Whether nobody at this address has any business here: apps, whose way out does not lead back in. */
   readonly isShutOut?: (address: string) => boolean;
   /** Whose connections are not counted: those of proxies, which speak for many. */
   readonly isTrusted?: (address: string) => boolean;
+  readonly headersMsMax?: number;
+  readonly bodyMsMax?: number;
+  readonly connectionsPerAddressMax?: number;
 };
 
 /** A server with the platform's limits. Only WebSockets are upgrades; any other wish to upgrade is ignored (RFC 9110 7.8). */
 export function openServer(onRequest: RequestListener, options: ServerOptions = {}): Server {
+  const isShutOut = ({ socket }: IncomingMessage) => options.isShutOut?.(socket.remoteAddress ?? '') === true;
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    if (options.seesToBodies !== true) hurry(request, response);
+    if (isShutOut(request)) return refuse(request.socket, shutOut());
+    if (options.seesToBodies !== true) hurry(request, response, options.bodyMsMax);
     onRequest(request, response);
   };
   const server = http.createServer(
     {
       requestTimeout: 0,
-      headersTimeout: headersMsMax,
+      headersTimeout: options.headersMsMax ?? headersMsMax,
       keepAliveTimeout: idleMsMax,
-      connectionsCheckingInterval: checkEveryMs,
+      connectionsCheckingInterval: Math.min(checkEveryMs, options.headersMsMax ?? headersMsMax),
       maxHeaderSize: headBytesMax,
-      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+      shouldUpgradeCallback: request =>
+        request.headers.upgrade?.toLowerCase() === 'websocket' && !isShutOut(request),
     },
     serve,
   );
@@ -55,17 +61,14 @@ export function openServer(onRequest: RequestListener, options: ServerOptions = 
     socket.on('error', () => socket.destroy());
     refuse(socket, new Problem(405, 'method-not-allowed', 'This is no proxy to other servers'));
   });
-  const count = counter(options.isTrusted ?? (() => false));
-  server.on('connection', (socket: Socket) => {
-    const { remoteAddress = '' } = socket;
-    if (options.isShutOut?.(remoteAddress) === true) socket.destroy();
-    else count(socket, remoteAddress);
-  });
+  server.on('connection', counter(options));
   return server;
 }
 
+const shutOut = () => new Problem(403, 'launch-network', 'The platform does not answer apps it runs');
+
 /** Lets the body come (RFC 9110 10.1.1). One that does not arrive in time is answered and cut off. */
-export function hurry(request: IncomingMessage, response: ServerResponse): void {
+export function hurry(request: IncomingMessage, response: ServerResponse, msMax = bodyMsMax): void {
   const { 'content-length': length, 'transfer-encoding': coding, expect } = request.headers;
   if (coding === undefined && (length === undefined || length === '0')) return;
   if (expect !== undefined) response.writeContinue();
@@ -74,19 +77,21 @@ export function hurry(request: IncomingMessage, response: ServerResponse): void 
     const error: ParseError = Object.assign(new Error('the body came too slowly'), { code: tooSlowCode });
     answerBroken(error, socket);
     request.destroy();
-  }, bodyMsMax);
+  }, msMax);
   const stop = () => clearTimeout(timer);
   request.once('end', stop).once('close', stop);
 }
 
 /** Whoever opens one connection after another and says nothing on them has enough at some point. */
-function counter(isTrusted: (address: string) => boolean): (socket: Socket, address: string) => void {
+function counter(options: ServerOptions): (socket: Socket) => void {
+  const most = options.connectionsPerAddressMax ?? connectionsPerAddressMax;
   const open = new Map<string, number>();
-  return (socket, address) => {
-    if (isLoopback(address) || isTrusted(address)) return;
+  return socket => {
+    const { remoteAddress: address = '' } = socket;
+    if (options.isTrusted?.(address) ?? isLoopback(address)) return;
     const key = networkOf(address);
     const before = open.get(key) ?? 0;
-    if (before >= connectionsPerAddressMax) {
+    if (before >= most) {
       socket.destroy();
       return;
     }

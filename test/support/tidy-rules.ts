@@ -23,7 +23,6 @@ const rules: readonly Rule[] = [
     files: /^platform\//,
     mayImport: new RegExp(`^${packages('cookie', 'openid-client', 'rate-limiter-flexible')}`),
   },
-  { files: /^platform\/preview-(forward|upstream)\.ts$/, mayImport: new RegExp(`^${packages('undici')}`) },
   { files: /^platform\/oidc\.ts$/, mayImport: new RegExp(`^${packages('openid-client', 'jose')}`) },
   {
     files: /^commands\//,
