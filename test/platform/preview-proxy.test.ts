@@ -199,6 +199,28 @@ suite('previews', async () => {
     assert.equal(headers['origin-agent-cluster'], '?1');
   });
 
+  test('a browser keeps nothing past the next build, unless the app says so and can tell its files apart', async () => {
+    const answers: Record<string, Record<string, string>> = {
+      '/silent': {},
+      '/said': {
+        'Cache-Control': 'max-age=60',
+        ETag: '"abc"',
+        'Last-Modified': 'Tue, 06 Jan 2026 00:00:00 GMT',
+      },
+      '/expires': { Expires: 'Tue, 06 Jan 2026 00:00:00 GMT' },
+      '/file': { ETag: '"0-1a"', 'Last-Modified': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+    };
+    await preview.app('caches', ({ url = '' }, response) => response.writeHead(200, answers[url]).end('it'));
+    const seen = async (place: string) => {
+      const { headers } = await preview.visit('caches', place);
+      return [headers['cache-control'], headers.etag, headers['last-modified']];
+    };
+    assert.deepEqual(await seen('/silent'), ['no-cache', undefined, undefined]);
+    assert.deepEqual(await seen('/said'), ['max-age=60', '"abc"', 'Tue, 06 Jan 2026 00:00:00 GMT']);
+    assert.deepEqual(await seen('/expires'), [undefined, undefined, undefined]);
+    assert.deepEqual(await seen('/file'), ['no-cache', undefined, undefined]);
+  });
+
   test('an answer is passed on as it comes, both ways at once', async () => {
     const parts = Promise.withResolvers<void>();
     await preview.app('streams', (request, response) => {

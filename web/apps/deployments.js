@@ -1,6 +1,7 @@
 /** The containers that a launch has had: what each was for, which build it ran, how it ended; and the way back to one. */
-import { html } from '../lib/html.js';
+import { html, useRef } from '../lib/html.js';
 import { appUrl } from '../lib/router.js';
+import { useKeptFocus } from '../lib/use.js';
 import { Icon } from '../parts/icon.js';
 import { MayButton } from '../parts/may.js';
 import { Status } from '../parts/status.js';
@@ -15,11 +16,13 @@ import { buildWords, causes, comingOf, endWords, isChangeable, removalWords } fr
  *   onLog: (deployment: number) => void }} props
  */
 export function Deployments({ launch, deployments, actions, onLog }) {
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  useKeptFocus(box, '.deployment button');
   if (deployments.length === 0) return null;
   const back = backOf(launch, deployments);
   const isOne = new Set(deployments.map(({ buildId }) => buildId)).size === 1;
   return html`
-    <section class="deployments" aria-labelledby="deployments-title">
+    <section ref=${box} class="deployments" aria-labelledby="deployments-title">
       <h2 id="deployments-title">Deployments</h2>
       <p class="dim">Each is a container of its own behind the same address. A new one takes over once it is well, so
         that no visitor notices.
