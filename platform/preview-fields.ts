@@ -36,6 +36,15 @@ const notReturned = new Set([
   'content-security-policy',
 ]);
 
+/** By which an app says how long its answer may be kept. */
+const howLong = new Set(['cache-control', 'expires']);
+/**
+ * All files of an image are of this time, whatever is in them. Who says so has no news of it: the next build would say the same,
+ * and so would an ETag that is made of time and length.
+ */
+const noTime = 'Thu, 01 Jan 1970 00:00:00 GMT';
+const ofNoTime = new Set(['last-modified', 'etag']);
+
 export type IsPlatformToken = (token: string) => boolean;
 
 export type Forwarding = {
@@ -79,12 +88,16 @@ export function returnedFields(
   const fields: Fields = [];
   let ofThisHop: ReadonlySet<string> | undefined;
   let cluster = '?1';
+  let saysHowLong = false;
+  let isOfNoTime = false;
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const value = raw[at + 1] ?? '';
     const lower = name.toLowerCase();
     if (lower === 'connection') ofThisHop = hopsOf(value, ofThisHop);
     if (hopByHop.has(lower) || isClaim(lower)) continue;
+    saysHowLong ||= howLong.has(lower);
+    isOfNoTime ||= lower === 'last-modified' && value === noTime;
     if (lower === 'set-cookie') {
       if (!platformCookie.test(value)) fields.push(name, withoutDomain(value));
     } else if (lower === 'clear-site-data') {
@@ -99,11 +112,15 @@ export function returnedFields(
       fields.push(name, value);
     }
   }
+  // Another build may answer at this address any moment. A browser that is told nothing would keep what it has for as long as
+  // it likes.
+  if (!saysHowLong) fields.push('cache-control', 'no-cache');
   // Policies add up: the platform's own is one more, and the app cannot widen it.
   fields.push('content-security-policy', `frame-ancestors ${framedBy}`);
   fields.push('origin-agent-cluster', cluster);
   fields.push('x-apphub-launch', launchId);
-  return ofThisHop === undefined ? fields : withoutNamed(fields, ofThisHop);
+  const said = isOfNoTime ? withoutNamed(fields, ofNoTime) : fields;
+  return ofThisHop === undefined ? said : withoutNamed(said, ofThisHop);
 }
 
 /** The path and query as the app gets them: a token of the platform in them is taken out, as in the platform's own addresses. */

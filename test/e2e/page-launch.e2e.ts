@@ -1,4 +1,4 @@
-/** A launch over its life, by keyboard in a real browser: used, replaced without a visitor noticing, rolled back, asleep, awake. */
+/** A launch over its life, by keyboard in a real browser: used, replaced without a gap, rolled back, asleep, awake. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
