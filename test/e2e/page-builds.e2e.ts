@@ -1,4 +1,4 @@
-/** What builds are given, in the page and by keyboard: arguments, and a secret that is shown to nobody. Then the queue they wait in. */
+/** What builds are given, in the page and by keyboard: arguments, and a secret that nobody sees. Then the queue they wait in. */
 import assert from 'node:assert/strict';
 import { focusedName, holds, openBrowser, openPage, signIn, tabTo } from '../support/browser.ts';
 import { runE2E } from '../support/e2e.ts';

@@ -123,7 +123,9 @@ function Secrets({ app }) {
         ({ name, version, setAt, isGiven }) => html`
           <li key=${name}>
             <span class="mono">${name}</span>
-            <span class="dim">version ${version}, <${Ago} at=${setAt} />${!isGiven && ', for another source: given to no build'}</span>
+            <span class="dim">version ${version}, <${Ago} at=${setAt} />${
+              !isGiven && ', for another source: given to no build'
+            }</span>
             <span class="actions end">
               <${MayButton} may=${may} class="small" aria-haspopup="dialog" aria-label=${`Replace ${name}`}
                 onClick=${() => setChosen(name)}>Replace…<//>

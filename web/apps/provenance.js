@@ -33,7 +33,8 @@ function Facts({ path }) {
     return html`<p class="waiting" role="status"><span class="spinner"></span>Reading…</p>`;
   const { buildDefinition, runDetails } = live.value.predicate;
   const { externalParameters, internalParameters, resolvedDependencies } = buildDefinition;
-  const args = Object.entries(externalParameters.buildArgs);
+  const args = Object.entries(externalParameters.buildArgs).map(([name, value]) => `${name}=${value}`);
+  const secrets = internalParameters.secrets.map(({ name, version }) => `${name}, version ${version}`);
   const digestOf = (/** @type {Record<string, string> | undefined} */ digest) =>
     Object.values(digest ?? {})[0];
   return html`
@@ -49,11 +50,8 @@ function Facts({ path }) {
       )}
       <dt>Builder</dt><dd>${runDetails.builder.id.split('-').pop()} of Docker ${runDetails.builder.version.docker},
         for ${internalParameters.platform}</dd>
-      ${args.length > 0 && html`<dt>Arguments</dt><dd class="mono">${args.map(([name, value]) => `${name}=${value}`).join('\n')}</dd>`}
-      ${
-        internalParameters.secrets.length > 0 &&
-        html`<dt>Secrets</dt><dd>${internalParameters.secrets.map(({ name, version }) => `${name}, version ${version}`).join('; ')}</dd>`
-      }
+      ${args.length > 0 && html`<dt>Arguments</dt><dd class="mono">${args.join('\n')}</dd>`}
+      ${secrets.length > 0 && html`<dt>Secrets</dt><dd>${secrets.join('; ')}</dd>`}
       ${live.value.subject.map(
         ({ name, digest }) =>
           html`<dt key=${name}>Image</dt><dd class="mono">${name}<span class="dim"> ${digestOf(digest)}</span></dd>`,

@@ -29,7 +29,8 @@ const names = /** @type {const} */ ([
 export function SettingsSection({ app }) {
   if (app.status === 'archived') return html`<p class="dim">An archived app cannot be changed.</p>`;
   return html`<div class="two"><${Edit} app=${app} />
-    <aside class="panel-stack"><${BuildInputPanel} app=${app} /><${SandboxPanel} app=${app} /><${Archive} app=${app} /></aside></div>`;
+    <aside class="panel-stack"><${BuildInputPanel} app=${app} />
+      <${SandboxPanel} app=${app} /><${Archive} app=${app} /></aside></div>`;
 }
 
 /** @param {{ app: App }} props */
