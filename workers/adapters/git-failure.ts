@@ -59,6 +59,11 @@ const meanings: readonly [RegExp, GitFailureCode, string][] = [
     'Addresses of this kind are not allowed here. Use an http, https, ssh or git address.',
   ],
   [
+    /invalid path '/,
+    'refused',
+    'The repository holds a file that git does not check out, such as one below a folder ".git".',
+  ],
+  [
     /couldn't find remote ref|Remote branch .* not found/i,
     'ref-not-found',
     'The repository has no such branch or tag.',
