@@ -12,6 +12,8 @@ const logFilesMax = '2';
 const openFilesMax = 4_096;
 const inodesMax = 65_536;
 const shmBytesMax = 64 * 1024 * 1024;
+/** Threads of gVisor itself, which the kernel counts as the app's: with too few it dies before the app begins. */
+const runscThreads = 256;
 /** The first to go when the machine itself runs out of memory. */
 const oomScoreAdj = 500;
 
@@ -92,12 +94,12 @@ export function runAs({ request, image }: Pick<Confined, 'request' | 'image'>): 
   return { user: nobody, isDemoted: true };
 }
 
-function limitsOf({ memoryBytes, cpus, pidsMax, tmpfsBytes }: StartContainerRequest) {
+function limitsOf({ memoryBytes, cpus, pidsMax, tmpfsBytes, runtime }: StartContainerRequest) {
   return {
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
     NanoCpus: Math.round(cpus * 1e9),
-    PidsLimit: pidsMax,
+    PidsLimit: runtime === 'runsc' ? pidsMax + runscThreads : pidsMax,
     ShmSize: Math.min(tmpfsBytes, shmBytesMax),
     OomScoreAdj: oomScoreAdj,
     OomKillDisable: false,

@@ -111,6 +111,7 @@ suite('what a container is not started on', () => {
     const engine = { hasAppArmor: true, runtimes: ['runc', 'runsc'], refusal: undefined };
     const { HostConfig } = optionsOf({ engine, request: { runtime: 'runsc' } });
     assert.equal(HostConfig?.Runtime, 'runsc');
+    assert.deepEqual([HostConfig?.PidsLimit, optionsOf({ engine }).HostConfig?.PidsLimit], [32 + 256, 32]);
     assert.deepEqual(HostConfig?.SecurityOpt, ['no-new-privileges', 'apparmor=docker-default']);
     assert.equal(optionsOf({ engine }).HostConfig?.Runtime, undefined);
   });
