@@ -64,8 +64,10 @@ function fitting(schema: Schema, known: readonly string[]): fc.Arbitrary<unknown
     case 'array':
       return fc.array(valueFor(schema.items, known), { maxLength: 4 });
     case 'integer':
-    case 'number':
-      return fc.oneof(fc.integer({ min: schema.minimum ?? -5, max: schema.maximum ?? 100 }), fc.double());
+    case 'number': {
+      const min: number = schema.minimum ?? -5;
+      return fc.oneof(fc.integer({ min, max: schema.maximum ?? Math.max(100, min * 2) }), fc.double());
+    }
     case 'boolean':
       return fc.boolean();
     case 'null':

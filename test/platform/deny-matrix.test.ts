@@ -60,6 +60,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
 
   const buildId = await launchableApp(api, 'known-app');
   const { id: launchId } = await api.write('POST', '/apps/known-app/launches');
+  const { id: workspaceId } = await api.write('POST', '/apps/known-app/workspaces', { name: 'kept' });
   const key = async (seconds: number, scopes = ['*']) => {
     const body = { name: 'k', scopes, expiresInSeconds: seconds };
     return (await api.ask('POST', '/auth/api-keys', { body })).body.data as { id: string; key: string };
@@ -89,12 +90,15 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     key: 'a',
     value: 'b',
     projection: 'apps_builds',
+    workspaceId,
+    snapshotId: launchId,
     name: 'a',
   };
   const targets: Record<string, string> = {
     appId: 'apps/known-app',
     buildId: `builds/${buildId}`,
     launchId: `launches/${launchId}`,
+    workspaceId: `workspaces/${workspaceId}`,
     keyId: `api-keys/${others.id}`,
     projection: 'projections/apps_builds',
     sessionId: `sessions/${session.id}`,
