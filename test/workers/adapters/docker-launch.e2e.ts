@@ -155,6 +155,25 @@ suite('launching', () => {
     await docker.removeLaunch(request.launchId);
   });
 
+  test('an app that ends well before it was ever asked has failed all the same', async () => {
+    const request = requestFor(await imageOf('well', ['sh', '-c', 'echo done; exit 0']));
+    const ended = await failure(docker.startContainer(request).then(started => ready(started)));
+    assert.deepEqual(
+      [ended.reason, ended.exitCode, ended.lastLines],
+      ['The app ended by itself with exit code 0', 0, ['done']],
+    );
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('an app that answers letter by letter is there, and is not waited for to the end', async () => {
+    const slow =
+      'require("net").createServer(s => { s.on("error", () => {}); s.write("HTTP/1.1 200 OK\\r\\n");' +
+      ' setInterval(() => s.write("x"), 300).unref(); }).listen(8080)';
+    const request = requestFor(await imageOf('slow', ['node', '-e', slow], nodeImage));
+    await ready(await docker.startContainer(request));
+    await docker.removeLaunch(request.launchId);
+  });
+
   test('what cannot run says why and leaves nothing', async () => {
     const gone = await failure(docker.startContainer(requestFor(`sha256:${'0'.repeat(64)}`)));
     assert.equal(gone.reason, 'The image of this build is no longer there');
