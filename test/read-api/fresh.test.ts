@@ -13,6 +13,9 @@ suite('?after=<position>', async () => {
   const api = await startApi();
   after(() => api.close());
   const buildId = await launchableApp(api, 'todo');
+  const log = await api.logs.writer(buildId);
+  await log.write('built');
+  await log.close();
   const { id: launchId } = await api.write('POST', '/apps/todo/launches');
   const reads = [
     '/apps',
