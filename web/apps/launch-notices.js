@@ -5,14 +5,22 @@ import { Icon } from '../parts/icon.js';
 import { MayButton } from '../parts/may.js';
 import { Ago, Elapsed } from '../parts/time.js';
 import { Failure } from './launch-stage.js';
-import { buildWords, comingOf, comingWords, failedOf, isChangeable, newerOf } from './launch-words.js';
+import {
+  buildWords,
+  comingOf,
+  comingWords,
+  failedOf,
+  isChangeable,
+  isServing,
+  newerOf,
+} from './launch-words.js';
 
 /** @import { App, Deployment, Launch } from '../lib/shapes.js' */
 /** @import { LaunchActions } from './launch-actions.js' */
 
 /** @param {{ app: App, launch: Launch, deployments: readonly Deployment[], actions: LaunchActions }} props */
 export function LaunchNotices({ app, launch, deployments, actions }) {
-  const coming = launch.serving === null ? undefined : comingOf(deployments);
+  const coming = isServing(launch) ? comingOf(deployments) : undefined;
   const failed = coming === undefined ? failedOf(launch, deployments) : undefined;
   const isNewest = failed?.buildId === app.release?.buildId;
   const newer = isChangeable(launch) && !isNewest ? newerOf(app, launch, deployments) : undefined;
@@ -76,8 +84,9 @@ function NotUp({ launch, failed, actions }) {
  * The failure after which what serves now was started again.
  * @param {Launch} launch @param {readonly Deployment[]} deployments
  */
-function recoveredOf({ serving, failure }, deployments) {
+function recoveredOf(launch, deployments) {
+  const { serving, failure } = launch;
   const present = deployments.find(({ deployment }) => deployment === serving);
   const isAgain = present?.cause === 'restart' && present.runningAt !== null && failure !== null;
-  return isAgain && failure.at < (present.runningAt ?? '') ? failure : undefined;
+  return isAgain && isChangeable(launch) && failure.at <= (present.runningAt ?? '') ? failure : undefined;
 }

@@ -15,7 +15,15 @@ import { LaunchFacts } from './launch-facts.js';
 import { LaunchNotices } from './launch-notices.js';
 import { ShareButton } from './launch-share.js';
 import { Stage } from './launch-stage.js';
-import { comingOf, comingWords, failedOf, isAlive, isChangeable, stateWords } from './launch-words.js';
+import {
+  comingOf,
+  comingWords,
+  failedOf,
+  isAlive,
+  isChangeable,
+  isServing,
+  stateWords,
+} from './launch-words.js';
 import { useDeployments } from './list.js';
 import { Usage } from './usage.js';
 
@@ -51,7 +59,7 @@ export function LaunchPanel({ app, launch, isFull = false }) {
         <${Usage} launch=${launch} />
         <div class="actions end">
           ${
-            launch.serving !== null &&
+            isServing(launch) &&
             html`<a class="button small" href=${`/launches/${launch.id}/open`} target="_blank" rel="noreferrer">
             <${Icon} name="external" />Open in a tab</a>`
           }
@@ -79,7 +87,7 @@ const accessWords = { public: 'Public', private: 'Private' };
  * @param {App} app @param {Launch} launch @param {readonly Deployment[]} deployments
  */
 function spokenOf({ name }, launch, deployments) {
-  const coming = launch.serving === null ? undefined : comingOf(deployments);
+  const coming = isServing(launch) ? comingOf(deployments) : undefined;
   const failed = coming === undefined ? failedOf(launch, deployments) : undefined;
   const more = coming
     ? comingWords(launch, coming)

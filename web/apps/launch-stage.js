@@ -3,13 +3,13 @@ import { html, useLayoutEffect, useState } from '../lib/html.js';
 import { Icon } from '../parts/icon.js';
 import { Elapsed, Soon } from '../parts/time.js';
 import { Frame } from './launch-frame.js';
-import { comingOf, failureWords, isAlive, stateWords } from './launch-words.js';
+import { comingOf, failureWords, isAlive, isServing, stateWords } from './launch-words.js';
 
 /** @import { App, Deployment, Launch, LaunchFailure } from '../lib/shapes.js' */
 
 /** @param {{ app: App, launch: Launch, deployments: readonly Deployment[] }} props */
 export function Stage({ app, launch, deployments }) {
-  if (launch.serving !== null) return html`<${Served} app=${app} launch=${launch} />`;
+  if (isServing(launch)) return html`<${Served} app=${app} launch=${launch} />`;
   return html`<${NotServed} launch=${launch} deployments=${deployments} />`;
 }
 

@@ -9,6 +9,9 @@ export const isAlive = ({ status }) => !['stopped', 'expired', 'failed'].include
 /** Whether anything may still be asked of it. @param {Launch} launch */
 export const isChangeable = launch => isAlive(launch) && launch.status !== 'stopping';
 
+/** Whether its visitors reach the app: one that is to end may have its container still. @param {Launch} launch */
+export const isServing = launch => launch.serving !== null && isChangeable(launch);
+
 /** The one that is being brought up. @param {readonly Deployment[]} deployments newest first */
 export const comingOf = deployments => deployments.find(({ status }) => status === 'coming');
 
@@ -16,10 +19,10 @@ export const comingOf = deployments => deployments.find(({ status }) => status =
  * The one that was to replace the one that serves, and did not come up.
  * @param {Launch} launch @param {readonly Deployment[]} deployments
  */
-export function failedOf({ serving }, deployments) {
+export function failedOf(launch, deployments) {
   const [newest] = deployments;
-  const isOne = newest?.failure != null && newest.runningAt === null && newest.deployment !== serving;
-  return serving !== null && isOne ? newest : undefined;
+  const isOne = newest?.failure != null && newest.runningAt === null && newest.deployment !== launch.serving;
+  return isServing(launch) && isOne ? newest : undefined;
 }
 
 /**
