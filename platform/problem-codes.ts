@@ -41,6 +41,7 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'launch/image-removed': conflict('Build it again with POST /builds/:buildId/retry, and launch that.'),
   'launch/no-earlier-build': conflict('Name the build to run with `buildId`, or redeploy the newest one.'),
   'launch/already-ended': conflict('Launch the app again.'),
+  'launch/deploying': conflict('Wait until it serves or has failed, or stop the launch.'),
   'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
   'workspace/removed': conflict('Make another one.'),
   'workspace/other-app': conflict('Use a workspace of this app, or make one.'),

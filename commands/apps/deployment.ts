@@ -1,7 +1,14 @@
 /** What is asked of a launch while it lives: another image behind the same address, sleep, waking, more time. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type LaunchCommand, type LaunchEvent, type LaunchState, launch } from '../../domain/apps/launch.ts';
+import { build } from '../../domain/apps/build.ts';
+import {
+  type LaunchCommand,
+  type LaunchEvent,
+  type LaunchSpec,
+  type LaunchState,
+  launch,
+} from '../../domain/apps/launch.ts';
 import * as limits from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
@@ -82,6 +89,7 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
       { config, schema: { ...say('Remove the container until somebody visits'), body: NoBody } },
       (request, reply) =>
         ask(request, reply, ({ state }, launchId, at) => {
+          refuseWhileComing(state, launchId);
           const deployment = state.serving?.deployment ?? state.deployments;
           const data = { launchId, at, deployment, reason: 'asked', because: null } as const;
           return { type: 'SleepLaunch', data };
@@ -157,13 +165,27 @@ type Asked = {
   readonly buildId: string | undefined;
 };
 
+/** A container that is being brought up would be there after all, a moment after somebody was told that there is none. */
+function refuseWhileComing({ status, coming }: LaunchState, launchId: string): void {
+  if (coming !== null && status !== 'stopping') throw new Refusal('launch/deploying', { launchId, status });
+}
+
 async function redeploy(
   store: EventStore,
   { appId, spec }: LaunchState,
   { buildId, ...asked }: Asked,
 ): Promise<LaunchCommand> {
   const chosen = await imageOf(store, appId ?? '', buildId);
-  return { type: 'Redeploy', data: { ...asked, ...deploymentOf(chosen, spec?.env ?? []) } };
+  const port = spec === null ? undefined : await namedPort(store, spec);
+  return { type: 'Redeploy', data: { ...asked, ...deploymentOf(chosen, spec?.env ?? [], port) } };
+}
+
+/** The port that was named when it was launched, for each of its builds; undefined: it was found, as the next one's will be. */
+async function namedPort(store: EventStore, spec: LaunchSpec): Promise<number | undefined> {
+  const first = (await stateOf(store, build, spec.buildId))?.state.built;
+  if (first == null || spec.port === null) return undefined;
+  const found = deploymentOf({ ...first, buildId: spec.buildId }, spec.env).port;
+  return found === spec.port ? undefined : spec.port;
 }
 
 /** The build that answered last before the present one, going by what has really run. */

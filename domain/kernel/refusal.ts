@@ -20,6 +20,7 @@ export const refusals = {
   'launch/image-removed': 'The image of this build was removed, or is being removed',
   'launch/no-earlier-build': 'There is no earlier build to go back to',
   'launch/already-ended': 'The launch has already ended',
+  'launch/deploying': 'A container of this launch is being brought up',
   'launch/not-starting': 'The launch is not being started',
   'workspace/removed': 'The workspace is deleted, or is being deleted',
   'workspace/other-app': 'The workspace is another app’s',

@@ -15,6 +15,7 @@ const advice = {
   'launch/no-image': 'Build the app first; a build that failed has no image.',
   'launch/image-removed': 'Build it again, and its image is there again.',
   'launch/no-earlier-build': 'Only one build has run here yet. Once another one has, there is a way back.',
+  'launch/deploying': 'Wait until it serves or has failed.',
   'launch/already-ended': 'Launch it again; it gets an address of its own.',
   'build/no-commit':
     'Its source has not been read yet. Wait until it is ready, or look at why reading failed.',

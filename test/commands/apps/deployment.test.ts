@@ -163,6 +163,32 @@ suite('a launch that lives', async () => {
     assert.equal((await api.read(`/apps/todo/history?limit=1`)).data[0].actor, 'visitor');
   });
 
+  test('does not sleep while a container is being brought up, and says so', async () => {
+    const id = await running();
+    await api.write('POST', `/launches/${id}/redeploy`, { buildId: second });
+    assertProblem(await api.ask('POST', `/launches/${id}/sleep`), 409, 'launch/deploying');
+    await comesUp(id, 2);
+    await api.write('POST', `/launches/${id}/sleep`);
+    assert.equal((await api.ask('POST', `/launches/${id}/sleep`)).status, 202, 'it sleeps already');
+    await api.write('POST', `/launches/${id}/wake`);
+    assertProblem(await api.ask('POST', `/launches/${id}/sleep`), 409, 'launch/deploying');
+  });
+
+  test('keeps the port it was launched with, and finds that of the next build where none was named', async () => {
+    const portAfter = async (body: object) => {
+      const { id } = await api.write('POST', '/apps/todo/launches', { buildId: first, ...body });
+      await startLaunch(api, id);
+      await markRunning(api, id);
+      const { position } = await api.write('POST', `/launches/${id}/redeploy`, { buildId: second });
+      const asked = await api.read('/apps/todo/history?limit=5');
+      const event = asked.data.find((one: Body) => one.position === position);
+      return event.data.port;
+    };
+    assert.equal(await portAfter({ port: 1_234 }), 1_234);
+    assert.equal(await portAfter({}), 90);
+    assert.equal(await portAfter({ env: [{ key: 'PORT', value: '5000' }] }), 5_000);
+  });
+
   test('is given more time, counted from now', async () => {
     const id = await running();
     await api.write('POST', `/launches/${id}/extend`, { ttlSeconds: 7_200 });
