@@ -1,13 +1,14 @@
 /** `apphub guard`: the firewall of the host that launches run on, without a server. */
 import { readConfig } from '../platform/config.ts';
 import { openLogger } from '../platform/log.ts';
-import { openDocker } from '../workers/adapters/docker.ts';
+import { openEach } from './engines.ts';
 import { exits } from './exit.ts';
 import { defineVerb, type Verb } from './verb.ts';
 
-function engine() {
-  const { dockerHost: host, sandbox } = readConfig(process.env);
-  return openDocker({ host, sandbox, log: openLogger({ level: 'silent' }) });
+/** Every engine of the settings, one after the other. */
+function engines() {
+  const log = openLogger({ level: 'silent' });
+  return openEach({ ...readConfig(process.env), instance: 'apphub', log });
 }
 
 const set = defineVerb({
@@ -18,7 +19,7 @@ const set = defineVerb({
   about:
     'AppHub does so by itself before a launch starts, and looks after them. Rules that are there stay as they are.',
   run: async ({ out }) => {
-    await engine().guard();
+    for (const { docker } of engines()) await docker.guard();
     if (out.json) out.document({ guarded: true });
     else out.line('The host is guarded.');
     return exits.ok;
@@ -33,7 +34,7 @@ const remove = defineVerb({
   about:
     'For whoever stops using AppHub on this host: one that runs sets them again. No other rule is touched.',
   run: async ({ out }) => {
-    await engine().unguard();
+    for (const { docker } of engines()) await docker.unguard();
     if (out.json) out.document({ guarded: false });
     else out.line('The rules are gone.');
     return exits.ok;

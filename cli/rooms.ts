@@ -8,7 +8,6 @@ import type { FastifyInstance } from 'fastify';
 import { systemClock } from '../commands/clock.ts';
 import { registerCommands } from '../commands/index.ts';
 import { openLog } from '../eventstore/esdb.ts';
-import type { BuildConfig } from '../platform/build-config.ts';
 import { openBuildSecrets } from '../platform/build-secrets.ts';
 import { clientAddress, isLoopback, trusts } from '../platform/client-address.ts';
 import type { Config, Room } from '../platform/config.ts';
@@ -29,11 +28,11 @@ import { checkpointChannel, project } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
 import { openFreshness } from '../read-api/fresh.ts';
 import { registerReads } from '../read-api/index.ts';
-import { openDocker } from '../workers/adapters/docker.ts';
 import { openObjects } from '../workers/adapters/objects.ts';
 import { openEgressProxy } from '../workers/egress/egress-proxy.ts';
 import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
+import { openConfigured } from './engines.ts';
 import type { Secrets } from './installation.ts';
 import { describeApi } from './openapi.ts';
 import { atDoor, openInvitations, openPreviews, type Previews } from './previews.ts';
@@ -85,7 +84,8 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     databaseUrl = '',
     eventstoreUrl = '',
     dataDir,
-    dockerHost: host,
+    engines,
+    builds,
     sandbox,
     s3,
     secrets,
@@ -121,25 +121,9 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
       s3 === undefined
         ? openLogStore(path.join(dataDir, 'logs'), logLimits)
         : openObjectLogStore(objects, logLimits),
-    docker: openDocker({
-      host,
-      instance: secrets.instance,
-      builds: engineBuilds(options.builds),
-      sandbox,
-      egress,
-      log,
-    }),
+    docker: openConfigured({ engines, builds, sandbox, egress, sql, instance: secrets.instance, log }),
     egress,
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
-  };
-}
-
-function engineBuilds({ buildkit, frontend, registry }: BuildConfig) {
-  const { host = '', username, password } = registry ?? {};
-  return {
-    buildkit,
-    frontend,
-    auth: username === undefined || password === undefined ? undefined : { host, username, password },
   };
 }
 

@@ -5,6 +5,7 @@ import type { PersonPolicy } from '../domain/access/person.ts';
 import { isGrant } from '../domain/access/scope.ts';
 import { appPattern } from '../domain/kernel/limits.ts';
 import { type BuildConfig, readBuilds } from './build-config.ts';
+import { type EnginesConfig, readEngines } from './engines-config.ts';
 import { parseOperators } from './operators.ts';
 import { readSandbox, type SandboxConfig } from './sandbox-config.ts';
 import { readStorage, type StorageConfig } from './storage-config.ts';
@@ -23,7 +24,8 @@ export type Config = {
   readonly databaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly eventstoreUrl: string | undefined;
-  readonly dockerHost: string | undefined;
+  /** What builds and runs. */
+  readonly engines: EnginesConfig;
   /** A launch is reached at `<launch>.<previewDomain>`, by the scheme of the public address. */
   readonly previewDomain: string;
   /** Where previews are seen from outside when a proxy stands in front; undefined: this machine's own port. */
@@ -128,7 +130,7 @@ export function readConfig(env: Env): Config {
       'kurrentdb:',
       'kurrentdb+discover:',
     ]),
-    dockerHost: text(env, 'DOCKER_HOST'),
+    engines: parsed(() => readEngines(env)),
     previewDomain: domain(env, 'APPHUB_PREVIEW_DOMAIN') ?? 'localhost',
     previewPort: integer(env, 'APPHUB_PREVIEW_PORT', portOf(publicUrl) ?? port, 0, 65_535),
     previews: {

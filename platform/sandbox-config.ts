@@ -114,7 +114,7 @@ function objectOf(given: unknown, say: () => string): Record<string, unknown> {
 }
 
 /** `512m`, `2g`, or a number of bytes. NaN: none of these. */
-function bytesOf(value: unknown): number {
+export function bytesOf(value: unknown): number {
   if (typeof value === 'number') return Number.isInteger(value) ? value : Number.NaN;
   const [, number, unit = ''] = /^(\d{1,15})([kmg]?)$/i.exec(String(value)) ?? [];
   const factor = { k: 1024, m: mib, g: 1024 * mib }[unit.toLowerCase()] ?? 1;

@@ -62,6 +62,7 @@ test('every setting that is read is on the page of settings, and none that is no
       'platform/storage-config.ts',
       'platform/sandbox-config.ts',
       'platform/workspace-config.ts',
+      'platform/engines-config.ts',
       'cli/rooms.ts',
       'cli/locate.ts',
       'cli/log-serve.ts',
@@ -70,7 +71,7 @@ test('every setting that is read is on the page of settings, and none that is no
   const read = sources.flatMap(source =>
     [
       ...source.matchAll(
-        /(?:env, |env\.|\{ |, |: |\()'?(APPHUB_[A-Z0-9_]+|[A-Z]+_URL|PORT|HOST|DOCKER_HOST|LOG_LEVEL)\b/g,
+        /(?:env, |env\.|\{ |, |: |\()'?(APPHUB_[A-Z0-9_]+|[A-Z]+_URL|PORT|HOST|DOCKER_[A-Z_]+|LOG_LEVEL)\b/g,
       ),
     ].map(([, name = '']) => name),
   );

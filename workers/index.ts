@@ -7,7 +7,7 @@ import type { BuildSecrets } from '../platform/build-secrets.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import type { WorkspaceConfig } from '../platform/workspace-config.ts';
-import type { Docker } from './adapters/docker-types.ts';
+import type { Engines } from './adapters/engine-types.ts';
 import { archiveReaction, endArchived } from './apps/archive.ts';
 import {
   buildReaction,
@@ -31,13 +31,14 @@ import { openRoom, type RoomLimits } from './apps/room.ts';
 import { syncApps } from './apps/sync.ts';
 import { workspaceEffects, workspaceReaction } from './apps/workspace.ts';
 import { openWorkspaceRounds } from './apps/workspace-rounds.ts';
+import { createClaimTable } from './claims.ts';
 import type { Effect } from './effect.ts';
 import type { EgressProxy } from './egress/egress-proxy.ts';
 import { inlineQueue, pause } from './inline-queue.ts';
 import { type QueueLog, redisQueue } from './queue.ts';
 import { react } from './react.ts';
 import { sweepArchived, sweepJobs } from './sweep.ts';
-import { createWorkerTables, reportStatus } from './tables.ts';
+import { createWorkerTables, reportEngines, reportStatus } from './tables.ts';
 import { removeOldFolders } from './work-folder.ts';
 
 /** How often each round is made. */
@@ -58,7 +59,7 @@ export type WorkerDeps = {
   readonly store: EventStore;
   readonly clock: Clock;
   readonly sql: Knex;
-  readonly docker: Docker;
+  readonly docker: Engines;
   /** Without it no app may reach hosts outside. */
   readonly egress?: EgressProxy | undefined;
   readonly objects: Objects;
@@ -85,6 +86,7 @@ const reactions = [ingestionReaction, buildReaction, launchReaction, workspaceRe
 /** Resolves once everything is under way. `close` ends what runs in order and leaves the rest to the next start. */
 export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise<void> }> {
   await createWorkerTables(deps.sql);
+  await createClaimTable(deps.sql);
   const launching = { ...deps, room: openRoom(deps.launches) };
   const guard = openDiskGuard();
   const building = { ...deps, guard };
@@ -175,15 +177,20 @@ function effectsOf(
   ];
 }
 
-/** Tells the read side whether the engine is there, and sweeps when it has come back. */
+/** Tells the read side which engines are there, and sweeps when one has come back. */
 function dockerRound(deps: WorkerDeps, sweep: () => Promise<void>): () => Promise<void> {
-  let wasThere: boolean | undefined;
+  let wereAway: readonly string[] = [];
   return async () => {
-    const answer = await deps.docker.ping();
-    await reportStatus(deps.sql, 'docker', answer.ok, answer.ok ? null : answer.reason);
-    const isBack = answer.ok && wasThere === false;
-    wasThere = answer.ok;
-    if (isBack) await sweep();
+    const states = await deps.docker.engines();
+    await reportEngines(deps.sql, states);
+    for (const [name, what] of [['docker'], ['builder', 'build']] as const) {
+      const answer = await deps.docker.ping(what);
+      await reportStatus(deps.sql, name, answer.ok, answer.ok ? null : answer.reason);
+    }
+    const areAway = states.filter(({ awayReason }) => awayReason !== null).map(({ name }) => name);
+    const isOneBack = wereAway.some(name => !areAway.includes(name));
+    wereAway = areAway;
+    if (isOneBack) await sweep();
   };
 }
 

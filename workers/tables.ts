@@ -1,5 +1,6 @@
 /** The few tables workers keep for themselves: how far they have read, what they know of the machine, when they last looked. */
 import type { Knex } from 'knex';
+import type { EngineState } from './adapters/engine-types.ts';
 import { pause } from './inline-queue.ts';
 
 const believedSecondsMax = 30;
@@ -14,6 +15,8 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
         name text primary key, position bigint not null, moved_at timestamptz not null);
       create table if not exists worker_status (
         name text primary key, ok boolean not null, reason text, at timestamptz not null);
+      create table if not exists worker_engines (
+        name text primary key, state jsonb not null, at timestamptz not null);
       create table if not exists worker_syncs (
         app_id text primary key, checked_at timestamptz not null, problem text);
       create table if not exists preview_activity (
@@ -56,4 +59,18 @@ export async function reportStatus(
     .insert({ name, ok, reason, at: sql.fn.now() })
     .onConflict('name')
     .merge(['ok', 'reason', 'at']);
+}
+
+/** What the read side shows of the engines: those there are, and no others. */
+export async function reportEngines(sql: Knex, states: readonly EngineState[]): Promise<void> {
+  const rows = states.map(state => ({ name: state.name, state: JSON.stringify(state), at: sql.fn.now() }));
+  await sql.transaction(async tx => {
+    await tx('worker_engines')
+      .whereNotIn(
+        'name',
+        rows.map(({ name }) => name),
+      )
+      .delete();
+    if (rows.length > 0) await tx('worker_engines').insert(rows).onConflict('name').merge(['state', 'at']);
+  });
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { suite, test } from 'node:test';
 import { readBuilds } from '../../platform/build-config.ts';
 import { ConfigError, readConfig } from '../../platform/config.ts';
+import { readEngines } from '../../platform/engines-config.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { readStorage } from '../../platform/storage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
@@ -17,7 +18,7 @@ suite('settings', () => {
       databaseUrl: undefined,
       redisUrl: undefined,
       eventstoreUrl: undefined,
-      dockerHost: undefined,
+      engines: readEngines({}),
       previewDomain: 'localhost',
       previewPort: 4_000,
       previews: { secret: undefined, bodyBytesMax: 104_857_600, perLaunchMax: 2_000, perVisitorMax: 256 },

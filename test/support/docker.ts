@@ -4,16 +4,20 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
+import { readEngines } from '../../platform/engines-config.ts';
 import { openLogger } from '../../platform/log.ts';
 import { type DockerOptions, openDocker } from '../../workers/adapters/docker.ts';
 import { labelOf, type StartContainerRequest } from '../../workers/adapters/docker-types.ts';
+import type { Claims } from '../../workers/adapters/engine-claims.ts';
+import type { Engines, OneEngine } from '../../workers/adapters/engine-types.ts';
+import { openEngines } from '../../workers/adapters/engines.ts';
 import { busyboxImage } from './images.ts';
 
 type TestDockerOptions = Pick<DockerOptions, 'sandbox' | 'host' | 'egress'> & { readonly api?: Dockerode };
 
 export function openTestDocker({ api = new Dockerode(), ...options }: TestDockerOptions = {}) {
   const instance = `test-${randomBytes(4).toString('hex')}`;
-  const docker = openDocker({ instance, log: openLogger({ level: 'silent' }), ...options });
+  const docker = alone(openDocker({ instance, log: openLogger({ level: 'silent' }), ...options }));
   const label = [`${labelOf.instance}=${instance}`];
   const folders: string[] = [];
   /** A folder with these files in it, as a context to build from. */
@@ -71,6 +75,20 @@ export function openTestDocker({ api = new Dockerode(), ...options }: TestDocker
     },
   };
 }
+
+/** The engine as an installation sees it that has no other. */
+export function alone(docker: OneEngine): Engines {
+  const [config] = readEngines({}).list;
+  if (config === undefined) throw new Error('there is an engine by default');
+  const log = openLogger({ level: 'silent' });
+  return openEngines({ engines: [{ config, docker }], awaySeconds: 60, claims: noClaims, log });
+}
+
+const noClaims: Claims = {
+  claim: () => Promise.reject(new Error('one engine alone needs no claims')),
+  of: () => Promise.reject(new Error('one engine alone needs no claims')),
+  forget: () => Promise.reject(new Error('one engine alone needs no claims')),
+};
 
 /** The first container of a launch, as small as they come. */
 export function startRequest(

@@ -12,14 +12,14 @@ import { startLogServer } from '../../eventstore/embedded/server.ts';
 import { openLog } from '../../eventstore/esdb.ts';
 import { openLogger } from '../../platform/log.ts';
 import { openLogStore } from '../../platform/log-store.ts';
-import type { Docker } from '../../workers/adapters/docker-types.ts';
+import type { Engines } from '../../workers/adapters/engine-types.ts';
 import { openWorkerBench } from './workers.ts';
 
 const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
 
 export type WorkerProcesses = Awaited<ReturnType<typeof openWorkerProcesses>>;
 
-export async function openWorkerProcesses(docker: Docker, instance: string) {
+export async function openWorkerProcesses(docker: Engines, instance: string) {
   const root = mkdtempSync(path.join(os.tmpdir(), 'apphub-processes-'));
   const log = openLogger({ level: 'silent' });
   const storage = await openSegmentStorage({ directory: path.join(root, 'log'), durability: 'none', log });

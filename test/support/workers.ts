@@ -27,7 +27,7 @@ import { readStorage } from '../../platform/storage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
 import { projections } from '../../projections/index.ts';
 import { project } from '../../projections/projector.ts';
-import type { Docker } from '../../workers/adapters/docker-types.ts';
+import type { Engines } from '../../workers/adapters/engine-types.ts';
 import { startWorkers, type WorkerDeps } from '../../workers/index.ts';
 import { testDatabase } from './postgres.ts';
 
@@ -38,19 +38,21 @@ export type Logged = { level: string; detail: Record<string, unknown>; line: str
 export type WorkerBench = Awaited<ReturnType<typeof openWorkerBench>>;
 
 /** Docker as it is on a machine without an engine. */
-export const noDocker = new Proxy({} as Docker, {
+export const noDocker = new Proxy({} as Engines, {
   get: (_target, name) =>
     name === 'ping'
       ? async () => ({ ok: false, reason: 'There is no Docker engine here' })
       : name === 'watchDeaths'
         ? async function* () {}
-        : () => {
-            throw new Error(`${String(name)} was asked of an engine that is not there`);
-          },
+        : name === 'engines'
+          ? async () => []
+          : () => {
+              throw new Error(`${String(name)} was asked of an engine that is not there`);
+            },
 });
 
 /** Everything workers need, but no workers yet. */
-export async function openWorkerBench(options: { docker?: Docker; store?: EventStore } = {}) {
+export async function openWorkerBench(options: { docker?: Engines; store?: EventStore } = {}) {
   const { sql, drop, connectionString } = await testDatabase();
   const inner = options.store ?? memoryStore();
   const store = faulty(inner);

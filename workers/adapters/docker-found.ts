@@ -44,6 +44,8 @@ export async function findContainers(engine: Engine, launchId?: string): Promise
         // One that stands still for a moment is alive.
         state: State === 'paused' ? 'running' : State === 'running' || State === 'created' ? State : 'ended',
         hostPort: ports.find(({ PublicPort }) => PublicPort !== undefined)?.PublicPort ?? null,
+        memoryBytes: Number(labels[labelOf.memory] ?? 0),
+        cpus: Number(labels[labelOf.cpus] ?? 0),
       }),
     )
     .sort((a, b) => b.deployment - a.deployment);

@@ -30,7 +30,8 @@ export async function* containerLogs(
     if (follow) yield* demultiplex(await container.logs({ ...options, follow: true }));
     else yield* demultiplex([await container.logs({ ...options, follow: false })]);
   } catch (error) {
-    if (!abort.aborted && !isStatus(error, 404)) throw error;
+    // 409: it is being removed.
+    if (!abort.aborted && !isStatus(error, 404, 409)) throw error;
   }
 }
 

@@ -1,4 +1,7 @@
-/** The words of what lies on engines: images, what failed builds have left, and the room they take. */
+/** The words of what engines have and what lies on them: images, what failed builds have left, and the room they take. */
+
+/** What an engine's machine has, and what images it runs, as in `linux/amd64`. */
+export type Machine = { readonly cpus: number; readonly memoryBytes: number; readonly platform: string };
 
 /** One image of a build of this installation, or what one that did not succeed has left as cache for the next. */
 export type EngineImage = {

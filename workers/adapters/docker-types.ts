@@ -2,7 +2,7 @@
 import type Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
 import type { EgressProxy } from '../egress/egress-proxy.ts';
-import type { EngineStore } from './docker-store-types.ts';
+import type { EngineStore, Machine } from './docker-store-types.ts';
 import type { Workspaces } from './docker-workspace-types.ts';
 
 /** The names of the labels. Their values are ids; people find them with `docker ps --filter label=…`. */
@@ -17,6 +17,9 @@ export const labelOf = {
   deployment: 'apphub.deployment',
   /** The event that asked for it. */
   event: 'apphub.event',
+  /** What it may use, in bytes and cores: what is promised on an engine is the sum of these. */
+  memory: 'apphub.memory',
+  cpus: 'apphub.cpus',
   /** The hosts it may reach, as JSON. */
   egress: 'apphub.egress',
   /** A volume with what the image has in a folder that it declares as one; it goes with its container. */
@@ -260,6 +263,10 @@ export type StartContainerRequest = {
   readonly volumes?: readonly { readonly path: string; readonly name: string }[];
   /** The port the app listens on inside its container. PORT is set to it unless the environment says otherwise. */
   readonly port: number;
+  /** What the engine it runs on has to be, in the labels of the installation. */
+  readonly placement?: Labels;
+  /** Where the image is in a registry, for an engine that has not got it. */
+  readonly inRegistry?: () => Promise<PushedImage | undefined>;
   readonly labels?: Labels;
 };
 
@@ -296,6 +303,9 @@ export type FoundLaunch = {
   readonly state: 'created' | 'running' | 'ended';
   /** The port on this machine while it runs, where one is published. */
   readonly hostPort: number | null;
+  /** What it may use; 0: made before containers were labelled with it. */
+  readonly memoryBytes: number;
+  readonly cpus: number;
 };
 
 /** The network of one launch. */
@@ -327,9 +337,6 @@ export type LogsRequest = {
 };
 
 export type EngineAnswer = { readonly ok: true } | { readonly ok: false; readonly reason: string };
-
-/** What the engine's machine has. */
-export type Machine = { readonly cpus: number; readonly memoryBytes: number };
 
 /** An image in a registry: it is pulled as `<repository>@<digest>`. */
 export type PushedImage = { readonly repository: string; readonly digest: string };

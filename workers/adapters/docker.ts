@@ -5,9 +5,11 @@
  * the effect is found again by its label instead of being done twice.
  */
 import Dockerode from 'dockerode';
+import { type EngineTls, localEngine } from '../../platform/engines-config.ts';
 import type { Log } from '../../platform/log.ts';
 import type { EgressProxy } from '../egress/egress-proxy.ts';
 import { buildImage, findImage, papersOf, planBuild } from './docker-build.ts';
+import { connectTo, ping } from './docker-connect.ts';
 import { findContainers, listNetworks } from './docker-found.ts';
 import { ensureHostGuard, removeHostGuard } from './docker-host-guard.ts';
 import { engineStore } from './docker-images.ts';
@@ -17,16 +19,20 @@ import { protect } from './docker-protect.ts';
 import { waitUntilReady } from './docker-ready.ts';
 import { pullImage, pushImage } from './docker-registry.ts';
 import { endOrphanedSteps, listBuildSteps, removeBuildStep } from './docker-steps.ts';
-import type { BuildSettings, Docker, Engine, EngineAnswer, EngineSandbox } from './docker-types.ts';
+import { exportImage, imageOf, importImage, machine } from './docker-transfer.ts';
+import type { BuildSettings, Engine, EngineSandbox } from './docker-types.ts';
 import { workspacesOf } from './docker-workspace.ts';
+import type { OneEngine } from './engine-types.ts';
 
-const pingMsMax = 2_000;
 const socketDefault = '/var/run/docker.sock';
 const cgroupRoot = '/sys/fs/cgroup';
 
 export type DockerOptions = {
   /** As in DOCKER_HOST: `unix:///path` or `tcp://host:port`. */
   readonly host?: string | undefined;
+  readonly tls?: EngineTls | undefined;
+  /** What it is called among the engines of the installation. */
+  readonly name?: string | undefined;
   /** Whose containers these are, where several installations share one engine. */
   readonly instance?: string | undefined;
   readonly builds?: Omit<BuildSettings, 'cgroups'> | undefined;
@@ -48,16 +54,19 @@ const sandboxDefault: EngineSandbox = {
 /** Opens the engine without asking it anything. A host that cannot be read throws at once. */
 export function openDocker({
   host,
-  instance = 'apphub',
+  tls,
   builds,
   sandbox,
   egress,
   log,
-}: DockerOptions): Docker {
+  ...options
+}: DockerOptions): OneEngine {
+  const { name = localEngine, instance = 'apphub' } = options;
   const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
+  const connection = connectTo({ url: address, tls });
   const engine: Engine = {
-    api: new Dockerode(connectionOf(address)),
-    name: 'default',
+    api: new Dockerode(connection),
+    name,
     address,
     instance,
     sandbox: { ...sandboxDefault, ...sandbox },
@@ -66,11 +75,11 @@ export function openDocker({
     builds: { buildkit: 'auto', ...builds, ...(address.startsWith('unix:') ? { cgroups: cgroupRoot } : {}) },
   };
   return {
-    ping: () => ping(address),
-    machine: async () => {
-      const { NCPU: cpus, MemTotal: memoryBytes } = await engine.api.info();
-      return { cpus, memoryBytes };
-    },
+    ping: () => ping(connection, address),
+    machine: () => machine(engine),
+    imageOf: image => imageOf(engine, image),
+    exportImage: imageId => exportImage(engine, imageId),
+    importImage: (archive, imageId, tags) => importImage(engine, archive, imageId, tags),
     planBuild: request => planBuild(engine, request),
     buildImage: request => buildImage(engine, request),
     papersOf: plan => papersOf(engine, plan),
@@ -95,42 +104,4 @@ export function openDocker({
     ...engineStore(engine),
     workspaces: workspacesOf(engine),
   };
-}
-
-function connectionOf(address: string): Dockerode.DockerOptions {
-  if (address.startsWith('unix://')) return { socketPath: address.slice('unix://'.length) };
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url?.protocol !== 'tcp:' && url?.protocol !== 'http:') {
-    throw new Error(`DOCKER_HOST is unix:///path or tcp://host:port, not ${address}`);
-  }
-  return { protocol: 'http', host: url.hostname, port: url.port === '' ? 2375 : Number(url.port) };
-}
-
-async function ping(address: string): Promise<EngineAnswer> {
-  const before = performance.now();
-  try {
-    await new Dockerode({ ...connectionOf(address), timeout: pingMsMax }).ping();
-    return { ok: true };
-  } catch (error) {
-    return { ok: false, reason: sentenceOf(error, address, performance.now() - before >= pingMsMax) };
-  }
-}
-
-function sentenceOf(error: unknown, address: string, late: boolean): string {
-  if (late) return `The Docker engine at ${address} did not answer within ${pingMsMax / 1000} s`;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  switch (code) {
-    case 'ENOENT':
-      return `There is no Docker engine at ${address}`;
-    case 'EACCES':
-    case 'EPERM':
-      return `This user may not use the Docker engine at ${address}`;
-    case 'ECONNREFUSED':
-      return `Nothing answers at ${address}: the Docker engine is not running`;
-    case 'ENOTFOUND':
-    case 'EHOSTUNREACH':
-      return `The host of the Docker engine ${address} cannot be reached`;
-    default:
-      return `The Docker engine at ${address} does not work: ${error instanceof Error ? error.message : error}`;
-  }
 }

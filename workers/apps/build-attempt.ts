@@ -15,6 +15,7 @@ import type { BuildSecrets } from '../../platform/build-secrets.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import type { LogWriter } from '../../platform/log-store.ts';
 import { maskSecrets } from '../../platform/mask.ts';
+import type { Machine } from '../adapters/docker-store-types.ts';
 import {
   BuildFailure,
   type BuildLimits,
@@ -22,9 +23,9 @@ import {
   type BuildSecret,
   type Docker,
   labelOf,
-  type Machine,
   type Papers,
 } from '../adapters/docker-types.ts';
+import type { Engines } from '../adapters/engine-types.ts';
 import { cloneRepository, GitFailure } from '../adapters/git.ts';
 import type { Send } from '../effect.ts';
 import { withWorkFolder } from '../work-folder.ts';
@@ -41,7 +42,7 @@ const memoryBytesDefault = 2 * 1024 ** 3;
 const cpusMin = 0.1;
 
 export type AttemptDeps = Send & {
-  readonly docker: Docker;
+  readonly docker: Engines;
   readonly workDir: string;
   readonly allowLocalRepositories: boolean;
   readonly buildsAtOnce: number;
@@ -105,17 +106,28 @@ export async function buildOrExplain(deps: AttemptDeps, attempt: Attempt): Promi
     }
     if (number > 1) await endStepsOf(deps.docker, buildId);
     const built = found && { image, imageId: found.imageId, bytes: found.bytes, ports: found.ports };
-    const work = (guarded: Attempt) =>
-      withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
-        built === undefined
-          ? makeImage(deps, guarded, directory)
-          : findPapers(deps, guarded, directory, built),
+    const place = {
+      appId: attempt.spec.appId,
+      imageId: found?.imageId,
+      limitsOn: (machine: Machine) => limitsOn(machine, deps),
+      signal,
+    };
+    return await deps.docker.onBuilder(place, async docker => {
+      const there = { ...deps, docker };
+      const work = (guarded: Attempt) =>
+        withWorkFolder(deps.workDir, `build-${buildId}`, number, directory =>
+          built === undefined
+            ? makeImage(there, guarded, directory)
+            : findPapers(there, guarded, directory, built),
+        );
+      const { papers, ...made } = await deps.guard.during(signal, guard =>
+        work({ ...attempt, signal: guard }),
       );
-    const { papers, ...made } = await deps.guard.during(signal, guard => work({ ...attempt, signal: guard }));
-    faultPoint('build.built');
-    const pushed = await pushToRegistry(deps, attempt, made);
-    faultPoint('build.pushed');
-    return { ...made, provenance: papers, pushed };
+      faultPoint('build.built');
+      const pushed = await pushToRegistry(there, attempt, made);
+      faultPoint('build.pushed');
+      return { ...made, provenance: papers, pushed };
+    });
   } catch (error) {
     if (signal.aborted) throw error;
     const isKnown = error instanceof BuildFailure || error instanceof GitFailure;
@@ -129,9 +141,12 @@ export async function buildOrExplain(deps: AttemptDeps, attempt: Attempt): Promi
 
 const imageOf = ({ appId, commit }: BuildSpec) => `apphub/${appId}:${commit.slice(0, 12)}`;
 
+/** What works on one engine from its beginning to its end. */
+type OnEngine = Omit<AttemptDeps, 'docker'> & { readonly docker: Docker };
+
 type WithPapers = BuiltImage & { papers: BuildProvenance | null };
 
-async function makeImage(deps: AttemptDeps, attempt: Attempt, directory: string): Promise<WithPapers> {
+async function makeImage(deps: OnEngine, attempt: Attempt, directory: string): Promise<WithPapers> {
   const { buildId, spec, secrets, say, signal } = attempt;
   const { appId, commit, args } = spec;
   const image = imageOf(spec);
@@ -160,7 +175,7 @@ async function makeImage(deps: AttemptDeps, attempt: Attempt, directory: string)
 
 /** What an attempt before this one has made, when it ended between the engine and the log: only its papers have to be found. */
 async function findPapers(
-  deps: AttemptDeps,
+  deps: OnEngine,
   attempt: Attempt,
   directory: string,
   built: BuiltImage,
@@ -178,7 +193,7 @@ async function findPapers(
 
 type Planned = { readonly plan: BuildPlan; readonly context: string; readonly dockerfilePath: string };
 
-async function cloneAndPlan(deps: AttemptDeps, attempt: Attempt, directory: string): Promise<Planned> {
+async function cloneAndPlan(deps: OnEngine, attempt: Attempt, directory: string): Promise<Planned> {
   const { spec, say, signal } = attempt;
   const { repoUrl, ref, commit, args } = spec;
   await say(`Cloning ${repoUrl} at ${commit}`);
@@ -217,7 +232,7 @@ function provenanceOf(
 }
 
 async function pushToRegistry(
-  deps: AttemptDeps,
+  deps: OnEngine,
   attempt: Attempt,
   { imageId }: BuiltImage,
 ): Promise<PushedImage | null> {
@@ -233,7 +248,7 @@ async function pushToRegistry(
 
 /** What one build may use on this machine, by the settings or by what leaves room for everybody else. */
 export function limitsOn(
-  machine: Machine,
+  machine: Pick<Machine, 'cpus' | 'memoryBytes'>,
   { builds, buildsAtOnce }: Pick<AttemptDeps, 'builds' | 'buildsAtOnce'>,
 ): BuildLimits {
   const { cpuShares, pidsMax, timeMsMax, contextBytesMax } = builds;

@@ -179,7 +179,7 @@ export function runBuild(deps: BuildDeps): Effect {
  */
 async function untilItMayBegin(deps: BuildDeps, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
-    if ((await deps.docker.ping()).ok && (await whyFullDisk(deps.sql)) === null) return true;
+    if ((await deps.docker.ping('build')).ok && (await whyFullDisk(deps.sql)) === null) return true;
     await pause(lookEveryMs, signal);
   }
   return false;

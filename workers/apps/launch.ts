@@ -1,6 +1,7 @@
 /** Bringing up deployments: room is made, a container is started and waited for, and its end is told. */
 import type { Knex } from 'knex';
 import { stateOf } from '../../commands/execute.ts';
+import { build, type PushedImage } from '../../domain/apps/build.ts';
 import type { Deployment } from '../../domain/apps/deployment.ts';
 import { type LaunchSpec, type LaunchState, launch } from '../../domain/apps/launch.ts';
 import type { Recorded } from '../../domain/events.ts';
@@ -11,6 +12,7 @@ import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
 import type { Resources } from '../../platform/sandbox-config.ts';
 import { LaunchFailure } from '../adapters/docker-types.ts';
+import { NoEngine } from '../adapters/engine-types.ts';
 import { attempt, causedBy, type Effect, type Send, Shutdown, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
 import { cancel, type JobData, type Reaction, run } from '../reaction.ts';
@@ -87,6 +89,8 @@ export function deploy(deps: LaunchDeps): Effect {
         if (signal.aborted && signal.reason instanceof Shutdown) throw error;
         if (signal.aborted) return;
         if (error instanceof LogUnavailable || error instanceof WrongRevision) throw error;
+        // The engine it belongs to is away, or none has room: it waits, and is tried again.
+        if (error instanceof NoEngine) throw error;
         if (!(error instanceof LaunchFailure) && (await deps.docker.ping()).ok === false) throw error;
         await failDeployment(deps, launchId, coming.deployment.deployment, error);
       } finally {
@@ -157,6 +161,7 @@ async function bringUp(deps: LaunchDeps, coming: Coming, signal: AbortSignal): P
     ...deps.profiles[spec.resourceProfile],
     ...spec.sandbox,
     port,
+    inRegistry: () => pushedBy(deps, of.buildId),
   };
   const kept = await volumesFor(deps, coming, container);
   const started = await docker.startContainer({ ...container, ...kept });
@@ -176,6 +181,14 @@ async function bringUp(deps: LaunchDeps, coming: Coming, signal: AbortSignal): P
     'launch/not-starting',
   ]);
   faultPoint('deploy.running');
+}
+
+/** Where the image of a build is in a registry. */
+async function pushedBy({ store }: Send, buildId: string): Promise<PushedImage | undefined> {
+  const found = await stateOf(store, build, buildId);
+  for (const { type, data } of found?.events ?? [])
+    if (type === 'BuildSucceeded') return data.pushed ?? undefined;
+  return undefined;
 }
 
 /** A container died, was never there, or is gone: what follows the decider says. */

@@ -8,7 +8,8 @@ import { execute, stateOf } from '../../commands/execute.ts';
 import { engine, type Orphan } from '../../domain/apps/engine.ts';
 import { type LaunchState, launch } from '../../domain/apps/launch.ts';
 import { faultPoint } from '../../platform/fault.ts';
-import { type Docker, type FoundLaunch, LaunchFailure } from '../adapters/docker-types.ts';
+import { type FoundLaunch, LaunchFailure } from '../adapters/docker-types.ts';
+import type { Engines, Survey } from '../adapters/engine-types.ts';
 import { actor, type Send } from '../effect.ts';
 import type { JobQueue } from '../queue.ts';
 import { deploymentJob, failDeployment } from './launch.ts';
@@ -16,29 +17,44 @@ import { deploymentJob, failDeployment } from './launch.ts';
 const rowsMax = 5_000;
 const over = ['stopped', 'expired', 'failed'];
 
-export type ReconcileDeps = Send & { readonly sql: Knex; readonly queue: JobQueue; readonly docker: Docker };
+export type ReconcileDeps = Send & { readonly sql: Knex; readonly queue: JobQueue; readonly docker: Engines };
 
-/** Costs two queries and two lists of the engine; only what does not agree is looked up in the log. */
+/** Costs two queries and two lists of each engine; only what does not agree is looked up in the log. */
 export async function reconcile(deps: ReconcileDeps): Promise<void> {
   // Asked for first: what serves by the tables has a container by now, so one that is missing afterwards is gone.
   const rows = await wantedRows(deps.sql);
-  const containers = await deps.docker.listLaunches();
-  const wanted = new Set(rows.map(row => nameOf(row)));
-  const there = new Set(containers.map(one => nameOf(one)));
+  const survey = await deps.docker.survey();
+  const wanted = new Map(rows.map(row => [nameOf(row), row]));
+  const there = new Set(survey.launches.map(one => placeOf(one, one.engine)));
   for (const row of rows) {
-    if (row.status !== 'serving' || there.has(nameOf(row))) continue;
-    await failDeployment(deps, row.launchId, row.deployment, new LaunchFailure('The container is gone.'));
+    if (row.status !== 'serving' || there.has(placeOf(row, row.engine))) continue;
+    const reason = whyGone(row.engine, survey);
+    if (reason === undefined) continue;
+    await failDeployment(deps, row.launchId, row.deployment, new LaunchFailure(reason));
   }
-  for (const container of containers) {
-    if (!wanted.has(nameOf(container))) await repair(deps, container);
+  for (const container of survey.launches) {
+    const row = wanted.get(nameOf(container));
+    // One that comes up has no engine yet by the tables.
+    const isWanted = row !== undefined && (row.engine ?? container.engine) === container.engine;
+    if (!isWanted) await repair(deps, container);
   }
-  await removeNetworks(deps, containers);
+  await removeNetworks(deps, survey);
 }
 
-type Wanted = { launchId: string; deployment: number; status: string };
+type Wanted = { launchId: string; deployment: number; status: string; engine: string | null };
 
 const nameOf = ({ launchId, deployment }: { launchId: string; deployment: number }) =>
   `${launchId}.${deployment}`;
+const placeOf = (one: { launchId: string; deployment: number }, engine: string | null) =>
+  `${nameOf(one)} on ${engine}`;
+
+/** Undefined: it may still be there, on an engine that does not answer and is waited for. */
+function whyGone(engine: string | null, { away, engines }: Survey): string | undefined {
+  if (engine !== null && !engines.includes(engine)) return `There is no engine ${engine} any more.`;
+  const silent = away.find(({ name }) => name === engine);
+  if (silent === undefined) return 'The container is gone.';
+  return silent.isGivenUp ? `The engine ${engine} is away for long: ${silent.reason}` : undefined;
+}
 
 async function wantedRows(sql: Knex): Promise<Wanted[]> {
   const rows = await sql('apps_deployments as d')
@@ -46,8 +62,10 @@ async function wantedRows(sql: Knex): Promise<Wanted[]> {
     .whereIn('d.status', ['coming', 'serving', 'retiring'])
     .whereNotIn('l.status', over)
     .limit(rowsMax)
-    .select('d.launch_id', 'd.deployment', 'd.status');
-  return rows.map(row => ({ launchId: row.launch_id, deployment: row.deployment, status: row.status }));
+    .select('d.launch_id', 'd.deployment', 'd.status', 'd.engine');
+  return rows.map(({ launch_id: launchId, deployment, status, engine: where }) => {
+    return { launchId, deployment, status, engine: where };
+  });
 }
 
 /** The tables do not want this container. The log has the last word: the tables may be behind. */
@@ -61,24 +79,26 @@ async function repair(deps: ReconcileDeps, found: FoundLaunch): Promise<void> {
     const step = deploymentJob('retire', launchId, deployment);
     return 'run' in step ? deps.queue.add(step.run) : undefined;
   }
-  const reason = whyOrphan(state, deployment);
+  const reason = whyOrphan(state, found);
   if (reason === undefined) return;
   if (state === undefined) await deps.docker.removeLaunch(launchId);
-  else await deps.docker.removeDeployment(launchId, deployment);
+  else await deps.docker.removeDeployment(launchId, deployment, found.engine);
   faultPoint('reconcile.removed');
   await record(deps, found.engine, { kind: 'container', name: containerId, launchId, reason });
 }
 
-function whyOrphan(state: LaunchState | undefined, deployment: number): string | undefined {
+function whyOrphan(state: LaunchState | undefined, found: FoundLaunch): string | undefined {
   if (state === undefined) return 'The log has no launch of this id.';
-  const isWanted = [state.serving, state.coming].some(one => one?.deployment === deployment);
-  return isWanted ? undefined : 'Its launch has gone on with another container.';
+  const known = [state.serving, state.coming].find(one => one?.deployment === found.deployment);
+  if (known == null) return 'Its launch has gone on with another container.';
+  const isElsewhere = known.place !== null && known.place.engine !== found.engine;
+  return isElsewhere ? `Its deployment runs on ${known.place?.engine}.` : undefined;
 }
 
 /** Networks outlive containers that were removed by hand, and processes that died between the two. */
-async function removeNetworks(deps: ReconcileDeps, containers: readonly FoundLaunch[]): Promise<void> {
-  const inUse = new Set(containers.map(({ launchId }) => launchId));
-  for (const { launchId, engine: where, networkId: name } of await deps.docker.listNetworks()) {
+async function removeNetworks(deps: ReconcileDeps, { launches, networks }: Survey): Promise<void> {
+  const inUse = new Set(launches.map(({ launchId }) => launchId));
+  for (const { launchId, engine: where, networkId: name } of networks) {
     if (inUse.has(launchId)) continue;
     const state = (await stateOf(deps.store, launch, launchId))?.state;
     if (state !== undefined && state.status !== 'ended') continue;

@@ -9,7 +9,7 @@ import { after, before, suite, test } from 'node:test';
 import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
 import { BuildFailure, type BuildImageRequest, labelOf } from '../../../workers/adapters/docker-types.ts';
-import { openTestDocker } from '../../support/docker.ts';
+import { alone, openTestDocker } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { eventually } from '../../support/workers.ts';
 
@@ -199,7 +199,8 @@ suite('building images by BuildKit', () => {
     await once(door, 'listening');
     const log = openLogger({ level: 'silent' });
     const host = `tcp://127.0.0.1:${(door.address() as AddressInfo).port}`;
-    const remote = (buildkit: 'auto' | 'capped') => openDocker({ host, instance, builds: { buildkit }, log });
+    const remote = (buildkit: 'auto' | 'capped') =>
+      alone(openDocker({ host, instance, builds: { buildkit }, log }));
     const { done, lines } = await build({ Dockerfile: `${from}${mount} true\n` }, {}, remote('auto'));
     await done;
     assert.match(lines[0] ?? '', /held to no limit of memory and CPU: the engine is not on this machine/);
@@ -210,7 +211,7 @@ suite('building images by BuildKit', () => {
     );
     await (await build({ Dockerfile: from }, {}, remote('capped'))).done;
     door.close();
-    const off = openDocker({ instance, builds: { buildkit: 'off' }, log });
+    const off = alone(openDocker({ instance, builds: { buildkit: 'off' }, log }));
     const { reason, retryable } = await failure(
       (await build({ Dockerfile: `${from}${mount} true\n` }, {}, off)).done,
     );

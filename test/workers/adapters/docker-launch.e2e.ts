@@ -70,7 +70,8 @@ suite('launching', () => {
     const { launchId } = request;
     const { containerId, engine } = started;
     const made = { launchId, deployment: 1, appId: 'hello', buildId: 'b1', eventId: 'e1' };
-    const found = { ...made, state: 'running', containerId, engine, hostPort: null };
+    const has = { memoryBytes: 64 * 1024 * 1024, cpus: 0.5 };
+    const found = { ...made, ...has, state: 'running', containerId, engine, hostPort: null };
     assert.deepEqual(await docker.listLaunches(), [found]);
     await docker.removeLaunch(request.launchId);
     assert.deepEqual(await docker.listLaunches(), []);

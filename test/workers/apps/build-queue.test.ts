@@ -1,7 +1,7 @@
 /** Builds that wait: in which order they are begun, and which of them a newer commit makes needless. No engine is needed. */
 import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
-import type { Docker } from '../../../workers/adapters/docker-types.ts';
+import type { Engines } from '../../../workers/adapters/engine-types.ts';
 import { supersede } from '../../../workers/apps/build.ts';
 import { reportStatus } from '../../../workers/tables.ts';
 import { startBuild } from '../../support/play.ts';
@@ -28,10 +28,12 @@ function switchedDocker() {
         ? ping
         : name === 'findImage'
           ? async () => undefined
-          : name === 'listLaunches'
-            ? async () => []
-            : Reflect.get(target, name),
-  }) as Docker;
+          : name === 'survey'
+            ? async () => ({ launches: [], networks: [], away: [], engines: [] })
+            : name === 'onBuilder'
+              ? (_place: unknown, work: (one: unknown) => unknown) => work(docker)
+              : Reflect.get(target, name),
+  }) as Engines;
   return { docker, state };
 }
 

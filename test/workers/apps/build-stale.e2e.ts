@@ -8,7 +8,7 @@ import { after, before, suite, test } from 'node:test';
 import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
 import { labelOf } from '../../../workers/adapters/docker-types.ts';
-import { openTestDocker } from '../../support/docker.ts';
+import { alone, openTestDocker } from '../../support/docker.ts';
 import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
@@ -132,7 +132,7 @@ suite('a build whose engine is killed', () => {
   ] as const) {
     test(`in the middle of a step of the ${name} builder: it is begun again when the engine is back`, async t => {
       const instance = `stale-${name}`;
-      const docker = openDocker({ host: engine.host, instance, log: openLogger({ level: 'silent' }) });
+      const docker = alone(openDocker({ host: engine.host, instance, log: openLogger({ level: 'silent' }) }));
       const bench = await openWorkerBench({ docker });
       t.after(() => bench.close());
       await bench.start({ everyMs: { docker: 100, sweep: 500 } });
@@ -172,11 +172,13 @@ suite('a build whose engine is killed', () => {
   }
 
   test('again and again: at last it is given up, with the reason', async t => {
-    const docker = openDocker({
-      host: engine.host,
-      instance: 'stale-deadly',
-      log: openLogger({ level: 'silent' }),
-    });
+    const docker = alone(
+      openDocker({
+        host: engine.host,
+        instance: 'stale-deadly',
+        log: openLogger({ level: 'silent' }),
+      }),
+    );
     const bench = await openWorkerBench({ docker });
     t.after(() => bench.close());
     const seconds = String(700_000 + process.pid);

@@ -8,8 +8,9 @@ import path from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
-import { type Docker, labelOf } from '../../../workers/adapters/docker-types.ts';
-import { openTestDocker } from '../../support/docker.ts';
+import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import type { Engines } from '../../../workers/adapters/engine-types.ts';
+import { alone, openTestDocker } from '../../support/docker.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { startBuild } from '../../support/play.ts';
@@ -38,7 +39,7 @@ after(async () => {
   await cleanUp();
 });
 
-async function open(t: TestContext, engine: Docker = docker): Promise<WorkerBench> {
+async function open(t: TestContext, engine: Engines = docker): Promise<WorkerBench> {
   const bench = await openWorkerBench({ docker: engine });
   t.after(() => bench.close());
   return bench;
@@ -104,7 +105,7 @@ async function openDoor(t: TestContext) {
   const port = await listen(0);
   t.after(() => server?.listening && shut());
   const log = openLogger({ level: 'silent' });
-  const behind = openDocker({ host: `tcp://127.0.0.1:${port}`, instance, log });
+  const behind = alone(openDocker({ host: `tcp://127.0.0.1:${port}`, instance, log }));
   return { docker: behind, shut, reopen: () => listen(port) };
 }
 

@@ -1,7 +1,7 @@
 /** Launches by real workers on a real engine: how they end, and that no container is started twice or left behind. */
 import assert from 'node:assert/strict';
 import { after, before, suite, type TestContext, test } from 'node:test';
-import type { Docker } from '../../../workers/adapters/docker-types.ts';
+import type { Engines } from '../../../workers/adapters/engine-types.ts';
 import { createWorkerTables } from '../../../workers/tables.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
@@ -159,7 +159,7 @@ suite('a launch', { concurrency: true }, () => {
   test('that is stopped and gone before a slow engine has started its container leaves none', async t => {
     const { bench, docker, launch, told, isGone } = await open(t);
     const late = Promise.withResolvers<void>();
-    const slow: Docker = {
+    const slow: Engines = {
       ...docker,
       async startContainer(request) {
         await bench.stop(request.launchId);
