@@ -37,6 +37,11 @@ const nouns: Readonly<Record<string, Noun>> = {
     implied: 'list',
     load: async () => (await import('./audit.ts')).verbs,
   },
+  engines: {
+    summary: 'What builds and runs, and what is promised there',
+    implied: 'list',
+    load: async () => (await import('./engines.ts')).verbs,
+  },
   guard: {
     summary: 'The firewall of the host that launches run on',
     load: async () => (await import('./guard.ts')).verbs,

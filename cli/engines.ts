@@ -1,49 +1,66 @@
-/** Opens the engines of the configuration, each by its kind. */
-import type { Knex } from 'knex';
-import type { BuildConfig } from '../platform/build-config.ts';
-import type { Config } from '../platform/config.ts';
-import type { EngineConfig } from '../platform/engines-config.ts';
-import type { Log } from '../platform/log.ts';
-import { openDocker } from '../workers/adapters/docker.ts';
-import type { Engines, OneEngine } from '../workers/adapters/engine-types.ts';
-import { openEngines } from '../workers/adapters/engines.ts';
-import { claimsIn } from '../workers/claims.ts';
-import type { EgressProxy } from '../workers/egress/egress-proxy.ts';
+/** `apphub engines`: what builds and runs, what is promised there, and which of them is away. */
+import { exits } from './exit.ts';
+import { plain, relative, size } from './format.ts';
+import type { Output } from './output.ts';
+import { defineVerb, type Verb } from './verb.ts';
 
-export type ConfiguredEngines = Pick<Config, 'engines' | 'builds' | 'sandbox'> & {
-  readonly instance: string;
-  /** The way out for apps, where there is one. */
-  readonly egress?: EgressProxy | undefined;
-  readonly log: Log;
+const rowsMax = 1_000;
+
+/** As in `GET /engines`. */
+type Engine = {
+  name: string;
+  kind: 'engine' | 'swarm';
+  labels: Record<string, string>;
+  builds: boolean;
+  awayReason: string | null;
+  awaySince: string | null;
+  cpus: number | null;
+  memoryBytes: number | null;
+  launchesMax: number | null;
+  promised: { cpus: number; memoryBytes: number; launches: number };
 };
 
-/** As one. Asks none of them anything yet. Throws where a certificate cannot be read. */
-export function openConfigured(options: ConfiguredEngines & { readonly sql: Knex }): Engines {
-  const { awaySeconds } = options.engines;
-  return openEngines({
-    engines: openEach(options),
-    awaySeconds,
-    claims: claimsIn(options.sql),
-    log: options.log,
-  });
+const list = defineVerb({
+  summary: 'List the engines that build and run',
+  words: '',
+  options: {},
+  examples: ['apphub engines list', 'apphub engines --json'],
+  about: 'CPU, memory and launches are what is promised there, of what it has or may promise.',
+  run: async ({ client, out }) => {
+    const found = await client.list<Engine>('/engines', {}, rowsMax);
+    if (out.json) out.document(found);
+    else engineRows(out, found.data);
+    return exits.ok;
+  },
+});
+
+function engineRows(out: Output, engines: readonly Engine[]): void {
+  if (engines.length === 0) return out.note('The workers have not reported any engine.');
+  const head = [
+    { title: 'ENGINE' },
+    { title: 'STATE' },
+    { title: 'CPU' },
+    { title: 'MEMORY' },
+    { title: 'LAUNCHES' },
+    { title: 'BUILDS' },
+    { title: 'LABELS', shrinks: true },
+  ];
+  const rows = engines.map(({ name, kind, promised, cpus, memoryBytes, launchesMax, ...one }) => [
+    kind === 'swarm' ? `${name} (swarm)` : name,
+    one.awaySince === null ? 'there' : `went away ${relative(one.awaySince)}`,
+    `${plainNumber(promised.cpus)} of ${cpus === null ? '?' : plainNumber(cpus)}`,
+    `${size(promised.memoryBytes)} of ${memoryBytes === null ? '?' : size(memoryBytes)}`,
+    launchesMax === null ? String(promised.launches) : `${promised.launches} of ${launchesMax}`,
+    one.builds ? 'yes' : 'no',
+    Object.entries(one.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(', '),
+  ]);
+  out.table(head, rows);
+  for (const { name, awayReason } of engines)
+    if (awayReason !== null) out.line(`${name}: ${plain(awayReason)}`);
 }
 
-export function openEach(options: ConfiguredEngines): { config: EngineConfig; docker: OneEngine }[] {
-  return options.engines.list.map(config => ({ config, docker: openOne(config, options) }));
-}
+const plainNumber = (value: number): string => String(Math.round(value * 100) / 100);
 
-function openOne({ name, url, tls, address }: EngineConfig, options: ConfiguredEngines): OneEngine {
-  const { instance, egress, log } = options;
-  const builds = engineBuilds(options.builds);
-  const sandbox = address === undefined ? options.sandbox : { ...options.sandbox, publish: address };
-  return openDocker({ host: url, tls, name, instance, builds, sandbox, egress, log });
-}
-
-function engineBuilds({ buildkit, frontend, registry }: BuildConfig) {
-  const { host = '', username, password } = registry ?? {};
-  return {
-    buildkit,
-    frontend,
-    auth: username === undefined || password === undefined ? undefined : { host, username, password },
-  };
-}
+export const verbs: Readonly<Record<string, Verb>> = { list };

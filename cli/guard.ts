@@ -1,8 +1,8 @@
 /** `apphub guard`: the firewall of the host that launches run on, without a server. */
 import { readConfig } from '../platform/config.ts';
 import { openLogger } from '../platform/log.ts';
-import { openEach } from './engines.ts';
 import { exits } from './exit.ts';
+import { openEach } from './open-engines.ts';
 import { defineVerb, type Verb } from './verb.ts';
 
 /** Every engine of the settings, one after the other. */

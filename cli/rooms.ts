@@ -32,8 +32,8 @@ import { openObjects } from '../workers/adapters/objects.ts';
 import { openEgressProxy } from '../workers/egress/egress-proxy.ts';
 import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
-import { openConfigured } from './engines.ts';
 import type { Secrets } from './installation.ts';
+import { openConfigured } from './open-engines.ts';
 import { describeApi } from './openapi.ts';
 import { atDoor, openInvitations, openPreviews, type Previews } from './previews.ts';
 

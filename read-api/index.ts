@@ -28,6 +28,7 @@ import { searchReads } from './apps/search.ts';
 import { workspaceReads } from './apps/workspace.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
+import { engineReads } from './platform/engine.ts';
 import { projectionReads } from './platform/projection.ts';
 import { docsReads } from './site/docs.ts';
 import { siteReads } from './site/page.ts';
@@ -84,6 +85,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(sessionReads({ ...deps, now }));
   await app.register(auditReads(deps));
   await app.register(projectionReads(deps));
+  await app.register(engineReads(deps));
   await app.register(streamDescription);
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));
   await app.register(siteReads(deps));

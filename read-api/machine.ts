@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 
 const believedSecondsMax = 30;
 
-/** Null when the engine is there; else a sentence for people. */
+/** Null when an engine is there; else a sentence for people. */
 export async function whyNoDocker(sql: Knex): Promise<string | null> {
   const row = await sql('worker_status')
     .where({ name: 'docker' })
@@ -15,12 +15,46 @@ export async function whyNoDocker(sql: Knex): Promise<string | null> {
   return row.ok ? null : (row.reason ?? 'The Docker engine does not answer.');
 }
 
+/** Null when an engine is there that builds; else a sentence for people. */
+export async function whyNoBuilder(sql: Knex): Promise<string | null> {
+  return (await whyNoDocker(sql)) ?? (await whyNot(sql, 'builder', 'No engine that builds answers.'));
+}
+
 /** Null when there is room for what a build makes; else a sentence for people. */
 export async function whyFullDisk(sql: Knex): Promise<string | null> {
+  return whyNot(sql, 'disk', 'There is no room for another image.');
+}
+
+/** Null where nothing was reported lately. */
+async function whyNot(sql: Knex, name: string, byDefault: string): Promise<string | null> {
   const row = await sql('worker_status')
-    .where({ name: 'disk', ok: false })
+    .where({ name, ok: false })
     .whereRaw(`at > now() - ${believedSecondsMax} * interval '1 second'`)
     .first('reason')
     .catch(() => undefined);
-  return row === undefined ? null : (row.reason ?? 'There is no room for another image.');
+  return row === undefined ? null : (row.reason ?? byDefault);
+}
+
+/** As the workers report it. */
+export type EngineState = {
+  readonly name: string;
+  readonly kind: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly builds: boolean;
+  readonly awayReason: string | null;
+  readonly awaySince: string | null;
+  readonly cpus: number | null;
+  readonly memoryBytes: number | null;
+  readonly launchesMax: number | null;
+  readonly promised: { readonly cpus: number; readonly memoryBytes: number; readonly launches: number };
+};
+
+/** Every engine, by name; none where the workers have not reported for a while. */
+export async function enginesOf(sql: Knex): Promise<readonly EngineState[]> {
+  const rows: readonly { state: EngineState }[] = await sql('worker_engines')
+    .whereRaw(`at > now() - ${believedSecondsMax} * interval '1 second'`)
+    .orderBy('name')
+    .select('state')
+    .catch(() => []);
+  return rows.map(({ state }) => state);
 }

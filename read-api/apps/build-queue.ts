@@ -1,6 +1,6 @@
 /** Where the builds that wait stand: which place each has, and why it is not begun. */
 import type { Knex } from 'knex';
-import { whyFullDisk, whyNoDocker } from '../machine.ts';
+import { whyFullDisk, whyNoBuilder } from '../machine.ts';
 import type { BuildRow } from './build.ts';
 
 const table = 'apps_builds';
@@ -43,7 +43,7 @@ export async function placesOf(sql: Knex, rows: readonly BuildRow[]): Promise<Re
 
 /** What holds every build up; null when they go on. */
 async function whyNoneBegins(sql: Knex): Promise<string | null> {
-  return (await whyNoDocker(sql)) ?? (await whyFullDisk(sql));
+  return (await whyNoBuilder(sql)) ?? (await whyFullDisk(sql));
 }
 
 function whoIsBefore(place: number, running: number): string | null {

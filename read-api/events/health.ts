@@ -3,7 +3,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { Knex } from 'knex';
 import { everyContext } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
-import { whyNoDocker } from '../machine.ts';
+import { enginesOf, whyNoDocker } from '../machine.ts';
 
 const checkMsMax = 2_000;
 /** A lag is counted this far; more is said as this much. */
@@ -82,10 +82,22 @@ async function lookAround({ store, sql, pingRedis }: HealthDeps) {
       if (reason !== null) throw new Error(reason);
     }),
   ]);
+  const engines = database.ok ? await checkEngines(sql) : {};
   const isReady = log.ok && database.ok;
-  const isWhole = redis.ok && docker.ok;
+  const isWhole = [redis, docker, ...Object.values(engines)].every(({ ok }) => ok);
   const status = isReady ? (isWhole ? 'ready' : 'degraded') : 'unready';
-  return { status, checks: { log, database, redis, docker } } as const;
+  return { status, checks: { log, database, redis, docker, ...engines } } as const;
+}
+
+/** Each of several; of one alone `docker` says all. */
+async function checkEngines(sql: Knex): Promise<Record<string, Check>> {
+  const engines = await enginesOf(sql);
+  if (engines.length < 2) return {};
+  const checks = engines.map(({ name, awayReason, awaySince }) => {
+    const check = awayReason === null ? { ok: true } : { ok: false, reason: `${awayReason} (${awaySince})` };
+    return [`engine ${name}`, check];
+  });
+  return Object.fromEntries(checks);
 }
 
 async function check(ask: () => Promise<unknown>): Promise<Check> {

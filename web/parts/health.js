@@ -47,8 +47,13 @@ export function HealthNotice() {
 /** @param {Health | undefined} state */
 function sentencesOf(state) {
   const { docker, redis, log, database } = state?.checks ?? {};
+  const engines = Object.entries(state?.checks ?? {}).map(
+    ([name, { ok, reason }]) =>
+      name.startsWith('engine ') && !ok && `The ${name} is away, others go on: ${reason}`,
+  );
   const lag = Math.max(0, ...(state?.projections ?? []).map(({ lagSeconds }) => lagSeconds));
   return [
+    ...engines,
     docker?.ok === false &&
       `Builds and launches wait: ${docker.reason ?? 'the Docker engine does not answer.'}`,
     redis?.ok === false && `Redis: ${redis.reason}. Work goes on more slowly.`,

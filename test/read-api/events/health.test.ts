@@ -4,9 +4,10 @@ import { after, suite, test } from 'node:test';
 import { memoryStore } from '../../../eventstore/memory.ts';
 import { LogUnavailable } from '../../../eventstore/store.ts';
 import { openPostgres } from '../../../platform/postgres.ts';
-import { reportStatus } from '../../../workers/tables.ts';
+import { createWorkerTables, reportEngines, reportStatus } from '../../../workers/tables.ts';
 import { startApi } from '../../support/api.ts';
 import { openBetween } from '../../support/between.ts';
+import { engineState } from '../../support/engine-state.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { assertProblem } from '../../support/problem.ts';
 
@@ -95,6 +96,21 @@ suite('health', async () => {
     redis = () => new Promise(() => undefined);
     assert.match((await ready()).checks.redis.reason, /no answer within/);
     redis = async () => undefined;
+  });
+
+  test('an engine of several that is away degrades it, and is named', async () => {
+    await createWorkerTables(api.sql);
+    const one = engineState('east');
+    await reportEngines(api.sql, [one]);
+    assert.deepEqual(Object.keys((await ready()).checks), ['log', 'database', 'redis', 'docker']);
+    await reportEngines(api.sql, [one, engineState('west')]);
+    assert.equal((await ready()).status, 'ready');
+    const awaySince = '2026-01-02T03:04:05.678Z';
+    await reportEngines(api.sql, [one, { ...engineState('west'), awayReason: 'Nothing answers', awaySince }]);
+    const { http, status, checks } = await ready();
+    assert.deepEqual([http, status, checks['engine east']], [200, 'degraded', { ok: true }]);
+    assert.deepEqual(checks['engine west'], { ok: false, reason: `Nothing answers (${awaySince})` });
+    await reportEngines(api.sql, [one]);
   });
 
   test('without the log it is unready', async () => {

@@ -1,0 +1,49 @@
+/** Opens the engines of the configuration, each by its kind. */
+import type { Knex } from 'knex';
+import type { BuildConfig } from '../platform/build-config.ts';
+import type { Config } from '../platform/config.ts';
+import type { EngineConfig } from '../platform/engines-config.ts';
+import type { Log } from '../platform/log.ts';
+import { openDocker } from '../workers/adapters/docker.ts';
+import type { Engines, OneEngine } from '../workers/adapters/engine-types.ts';
+import { openEngines } from '../workers/adapters/engines.ts';
+import { claimsIn } from '../workers/claims.ts';
+import type { EgressProxy } from '../workers/egress/egress-proxy.ts';
+
+export type ConfiguredEngines = Pick<Config, 'engines' | 'builds' | 'sandbox'> & {
+  readonly instance: string;
+  /** The way out for apps, where there is one. */
+  readonly egress?: EgressProxy | undefined;
+  readonly log: Log;
+};
+
+/** As one. Asks none of them anything yet. Throws where a certificate cannot be read. */
+export function openConfigured(options: ConfiguredEngines & { readonly sql: Knex }): Engines {
+  const { awaySeconds } = options.engines;
+  return openEngines({
+    engines: openEach(options),
+    awaySeconds,
+    claims: claimsIn(options.sql),
+    log: options.log,
+  });
+}
+
+export function openEach(options: ConfiguredEngines): { config: EngineConfig; docker: OneEngine }[] {
+  return options.engines.list.map(config => ({ config, docker: openOne(config, options) }));
+}
+
+function openOne({ name, url, tls, address }: EngineConfig, options: ConfiguredEngines): OneEngine {
+  const { instance, egress, log } = options;
+  const builds = engineBuilds(options.builds);
+  const sandbox = address === undefined ? options.sandbox : { ...options.sandbox, publish: address };
+  return openDocker({ host: url, tls, name, instance, builds, sandbox, egress, log });
+}
+
+function engineBuilds({ buildkit, frontend, registry }: BuildConfig) {
+  const { host = '', username, password } = registry ?? {};
+  return {
+    buildkit,
+    frontend,
+    auth: username === undefined || password === undefined ? undefined : { host, username, password },
+  };
+}
