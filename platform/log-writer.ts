@@ -5,6 +5,8 @@
 const logBytesMaxDefault = 16 * 1024 * 1024;
 const lineBytesMaxDefault = 16 * 1024;
 const endBytesMaxDefault = 64 * 1024;
+/** Whoever writes line after line without a pause lets everybody else have a turn after so long. */
+const turnMsMax = 10;
 const unsentBytesMax = 1024 * 1024;
 /** A log that is written in steps is not made to wait for the next one with more than this. */
 const stepBytesMax = 256 * 1024;
@@ -55,26 +57,32 @@ export function openWriter(tape: Tape, given: LogLimits, mask = (line: string) =
   const ending = endKeeper(limits.endBytesMax);
   const beginBytesMax = limits.logBytesMax - limits.endBytesMax;
   let isCut = false;
-  if (!tape.found.isWhole) sink.take(Buffer.from('\n'));
+  let turnedAt = performance.now();
+  if (!tape.found.isWhole) sink.take('\n', 1);
 
   return {
     async write(line) {
-      const encoded = encodeLine(mask(line), limits.lineBytesMax);
-      if (!isCut && sink.size().bytes + encoded.length > beginBytesMax) {
+      const { text, bytes } = wholeLine(mask(line), limits.lineBytesMax);
+      if (!isCut && sink.size().bytes + bytes > beginBytesMax) {
         isCut = true;
         const said = `… the log is cut here: it may have ${limits.logBytesMax} bytes, and only its end is still kept`;
-        sink.take(Buffer.from(`${said}\n`));
+        sink.take(`${said}\n`);
       }
-      if (isCut) ending.take(encoded);
-      else sink.take(encoded);
+      if (isCut) ending.take(text, bytes);
+      else sink.take(text, bytes);
       await sink.room();
+      // Promises alone would never let it: they are all kept before anything else has a turn.
+      if (performance.now() - turnedAt > turnMsMax) {
+        await new Promise(resolve => setImmediate(resolve));
+        turnedAt = performance.now();
+      }
     },
     async close() {
       if (isCut) {
         const { skipped, lines } = ending.drain();
         if (skipped.lines > 0)
-          sink.take(Buffer.from(`… ${skipped.lines} lines of ${skipped.bytes} bytes are left out here\n`));
-        for (const line of lines) sink.take(line);
+          sink.take(`… ${skipped.lines} lines of ${skipped.bytes} bytes are left out here\n`);
+        for (const { text, bytes } of lines) sink.take(text, bytes);
       }
       const wasRefused = await sink.close();
       const size = { ...sink.size(), truncated: isCut || wasRefused };
@@ -97,7 +105,8 @@ function limitsOf({
 /** What waits for the tape, and goes to it one step after the other. */
 function openSink(tape: Tape) {
   let { lines, bytes } = tape.found;
-  let unsent: Buffer[] = [];
+  // One text, and not a buffer for each line: a line may be a single byte.
+  let unsent = '';
   let unsentBytes = 0;
   let isRefused = false;
   let isClosing = false;
@@ -105,10 +114,10 @@ function openSink(tape: Tape) {
   let flushing: Promise<void> | undefined;
 
   const flush = async () => {
-    while (unsent.length > 0) {
+    while (unsentBytes > 0) {
       if (!isClosing && tape.stepMs > 0 && unsentBytes < stepBytesMax) await step(tape.stepMs);
-      const batch = Buffer.concat(unsent);
-      unsent = [];
+      const batch = Buffer.from(unsent);
+      unsent = '';
       unsentBytes = 0;
       try {
         if (!isRefused) await tape.append(batch);
@@ -128,10 +137,10 @@ function openSink(tape: Tape) {
   };
   return {
     size: () => ({ lines, bytes }),
-    take(line: Buffer) {
-      unsent.push(line);
-      unsentBytes += line.length;
-      bytes += line.length;
+    take(text: string, textBytes = Buffer.byteLength(text)) {
+      unsent += text;
+      unsentBytes += textBytes;
+      bytes += textBytes;
       lines += 1;
       if (unsentBytes >= stepBytesMax) hurry();
       flushing ??= Promise.resolve().then(flush);
@@ -150,25 +159,25 @@ function openSink(tape: Tape) {
 
 /** The last lines of many, in memory for not much more than they need. */
 function endKeeper(bytesMax: number) {
-  let lines: Buffer[] = [];
+  let lines: Line[] = [];
   let bytes = 0;
   const skipped = { lines: 0, bytes: 0 };
   const cut = () => {
     let from = lines.length;
     for (let kept = 0; from > 0; from -= 1) {
-      kept += lines[from - 1]?.length ?? 0;
+      kept += lines[from - 1]?.bytes ?? 0;
       if (kept > bytesMax) break;
     }
-    const gone = lines.slice(0, from).reduce((sum, { length }) => sum + length, 0);
+    const gone = lines.slice(0, from).reduce((sum, line) => sum + line.bytes, 0);
     skipped.lines += from;
     skipped.bytes += gone;
     bytes -= gone;
     lines = lines.slice(from);
   };
   return {
-    take(line: Buffer) {
-      lines.push(line);
-      bytes += line.length;
+    take(text: string, textBytes: number) {
+      lines.push({ text, bytes: textBytes });
+      bytes += textBytes;
       // Seldom, so that a line costs the same however many there are.
       if (bytes > bytesMax * 2) cut();
     },
@@ -179,13 +188,17 @@ function endKeeper(bytesMax: number) {
   };
 }
 
-function encodeLine(line: string, lineBytesMax: number): Buffer {
-  const one = line.includes('\n') ? line.replaceAll('\n', ' ') : line;
-  const encoded = Buffer.from(`${one}\n`);
-  if (encoded.length <= lineBytesMax) return encoded;
+type Line = { readonly text: string; readonly bytes: number };
+
+/** With its end, and not longer than it may be. */
+function wholeLine(line: string, lineBytesMax: number): Line {
+  const text = `${line.includes('\n') ? line.replaceAll('\n', ' ') : line}\n`;
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= lineBytesMax) return { text, bytes };
   const mark = ' …\n';
+  const encoded = Buffer.from(text);
   let end = Math.max(0, lineBytesMax - Buffer.byteLength(mark));
   // Not inside of a character: its bytes but the first begin with the bits 10.
   while (end > 0 && ((encoded[end] ?? 0) & 0xc0) === 0x80) end -= 1;
-  return Buffer.concat([encoded.subarray(0, end), Buffer.from(mark)]);
+  return { text: encoded.toString('utf8', 0, end) + mark, bytes: end + Buffer.byteLength(mark) };
 }

@@ -38,3 +38,25 @@ test('a disk that refuses costs the rest of the log, and not the build', async (
   assert.ok(text.length >= 15_000 && text.length <= 16_384, `${text.length} bytes were kept`);
   assert.equal(existsSync(path.join(folder, 'refused.end')), true);
 });
+
+test('a flood of lines lets everybody else have a turn, and its end is kept', async () => {
+  const store = openLogStore(folder, { logBytesMax: 100_000 });
+  const writer = await store.writer('flood');
+  let turns = 0;
+  let isOver = false;
+  const turn = () => {
+    turns += 1;
+    if (!isOver) setImmediate(turn);
+  };
+  await writer.write('the log is cut soon');
+  for (let at = 0; at < 100_000; at += 1) await writer.write('');
+  turn();
+  for (let at = 0; at < 1_000_000; at += 1) await writer.write('');
+  isOver = true;
+  await writer.write('the last words');
+  const size = await writer.close();
+  assert.ok(turns > 2, `${turns} turns`);
+  assert.ok(size.truncated && size.bytes < 101_000, `${size.bytes} bytes`);
+  const end = await store.read('flood', size.bytes - 15);
+  assert.equal(end?.bytes.toString(), 'the last words\n');
+});
