@@ -8,12 +8,15 @@ export function fakeEngine() {
   const images = new Map<string, EngineImage>();
   const used = new Set<string>();
   const room = { cacheBytes: 0, freeBytes: Number.POSITIVE_INFINITY };
+  /** Whether every engine has answered. */
+  const state = { isWhole: true };
   /** What it was asked to do, in order. */
   const asked: string[] = [];
   const key = ({ kind, buildId }: Pick<EngineImage, 'kind' | 'buildId'>) => `${kind} ${buildId}`;
   const docker: Partial<Docker> = {
     ping: async () => ({ ok: true }),
     listImages: async () => [...images.values()],
+    surveyImages: async () => ({ images: [...images.values()], isWhole: state.isWhole }),
     async removeImage({ imageId }) {
       if (used.has(imageId)) return 'used';
       asked.push(`remove ${imageId}`);
@@ -42,6 +45,7 @@ export function fakeEngine() {
   return {
     docker: docker as Docker,
     room,
+    state,
     asked,
     /** Images that a container is made of. */
     used,

@@ -12,6 +12,7 @@ export function engineStore(engine: Engine): EngineStore {
   const histories = new Map<string, readonly Layer[]>();
   return {
     listImages: () => listImages(engine),
+    surveyImages: async () => ({ images: await listImages(engine), isWhole: true }),
     removeImage: ({ imageId }) => removeImage(engine, imageId),
     async rooms({ withCache }) {
       const images = await listImages(engine);

@@ -14,6 +14,8 @@ export type EngineImage = {
   readonly createdAt: Date;
 };
 
+export type ImageSurvey = { readonly images: readonly EngineImage[]; readonly isWhole: boolean };
+
 export type EngineRoom = {
   readonly engine: string;
   /** What all images of this installation take together: layers that they share count once. */
@@ -27,8 +29,10 @@ export type EngineRoom = {
 };
 
 export type EngineStore = {
-  /** Every image of this installation, on every engine. Throws where one of them does not answer: what is missing is lost. */
+  /** Every image of this installation, on every engine that answers. */
   listImages(): Promise<EngineImage[]>;
+  /** The same, and whether every engine has answered that anybody still waits for: only then is what is missing gone. */
+  surveyImages(): Promise<ImageSurvey>;
   /**
    * `removed`: neither it nor its names are there any more. `used`: a container is made of it, also one that does not run.
    * Nothing there is fine.

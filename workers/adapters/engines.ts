@@ -125,6 +125,11 @@ function storesOf({ members, named, gather, gatherSome }: Group) {
     (await gatherSome(work)).said.flatMap(({ value }) => value);
   return {
     listImages: () => all(docker => docker.listImages()),
+    async surveyImages() {
+      const { said, away } = await gatherSome(docker => docker.listImages());
+      // What lies on an engine that is away for a moment is neither here nor gone.
+      return { images: said.flatMap(({ value }) => value), isWhole: away.every(one => one.isGivenUp) };
+    },
     removeImage: image => on(image.engine).ask(docker => docker.removeImage(image)),
     rooms: options => all(docker => docker.rooms(options)),
     pruneCache: (engine, keepBytes) => on(engine).ask(docker => docker.pruneCache(engine, keepBytes)),

@@ -67,10 +67,11 @@ export function openDisk(deps: DiskDeps) {
     /** One look at everything. What is dear to ask is remembered for the next one. */
     async round(): Promise<void> {
       if (!(await deps.docker.ping()).ok) return;
-      const found = await deps.docker.listImages();
+      const { images: found, isWhole } = await deps.docker.surveyImages();
       await finishRemovals(images, found);
       await removeStrangers(images, found);
-      await reportMissing(images, found, missed);
+      if (isWhole) await reportMissing(images, found, missed);
+      else missed.clear();
       await chooseByCount(images);
       let seen = await measure();
       const lack = lackOf(seen.room, storage.disk);

@@ -182,6 +182,24 @@ suite('what the engine holds and what the log says are made to agree', () => {
     assert.equal(all.engine.has(lost), true);
   });
 
+  test('an image on an engine that is away is not missing, however often it is looked for', async t => {
+    const all = await open(t);
+    const [far, near] = [await all.built('todo', 1), await all.built('todo', 2)];
+    const image = (await all.engine.docker.listImages()).find(({ buildId }) => buildId === far);
+    assert.ok(image !== undefined);
+    await all.engine.docker.removeImage(image);
+    // One look at it missing does not count when the next one cannot see everything.
+    await all.look();
+    all.engine.state.isWhole = false;
+    for (let looks = 0; looks < 3; looks += 1) await all.look();
+    all.engine.state.isWhole = true;
+    await all.look();
+    assert.deepEqual([imageEvents(all, far), imageEvents(all, near)], [[], []]);
+    assert.deepEqual(await all.status(), { ok: true, reason: null }, 'the disk is looked after all the same');
+    await all.look();
+    assert.deepEqual(imageEvents(all, far), ['BuildImageRemoved']);
+  });
+
   test('images that no build knows, of builds that ended without one, and of ones removed before go', async t => {
     const all = await open(t, { strangerMsMin: 0, images: { perAppMax: 1 } });
     const stranger = randomUUID();
