@@ -23,6 +23,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     load: async () => (await import('./secrets.ts')).verbs,
   },
   launches: { summary: 'Running previews of apps', load: async () => (await import('./launches.ts')).verbs },
+  hosts: {
+    summary: 'Host names that lead to apps',
+    load: async () => (await import('./hosts.ts')).verbs,
+  },
   workspaces: {
     summary: 'What launches keep, and its snapshots',
     load: async () => (await import('./workspaces.ts')).verbs,

@@ -67,7 +67,7 @@ function warn({ publicUrl, previewDomain: domain }: Config, log: Log): void {
 }
 
 /** Names by which the platform itself is asked, whatever somebody claims. */
-const ownHostsOf = ({ publicUrl, host }: Config): readonly string[] => [
+export const ownHostsOf = ({ publicUrl, host }: Config): readonly string[] => [
   'localhost',
   host.toLowerCase(),
   ...(publicUrl === undefined ? [] : [new URL(publicUrl).hostname]),

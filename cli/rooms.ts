@@ -35,7 +35,7 @@ import { type Access, openAccess } from './access.ts';
 import type { Secrets } from './installation.ts';
 import { openConfigured } from './open-engines.ts';
 import { describeApi } from './openapi.ts';
-import { atDoor, openInvitations, openPreviews, type Previews } from './previews.ts';
+import { atDoor, openInvitations, openPreviews, ownHostsOf, type Previews } from './previews.ts';
 
 const tablesMsMax = 30_000;
 const tablesLookMs = 50;
@@ -293,6 +293,7 @@ async function openApi(
       workspaces: options.workspaces,
       webhookSecret: secrets.webhookSecret,
       invites,
+      hostNameRules: { platformHosts: ownHostsOf(options), previewDomain: options.previewDomain },
       buildSecrets: shared.buildSecrets,
       ...access,
       sessionTimes: options.sessionTimes,
@@ -309,6 +310,8 @@ async function openApi(
       fresh,
       previewUrl: launchId => `${addresses.originOf(launchId)}/`,
       invites,
+      hostUrl: host => `${addresses.originOfHost(host)}/`,
+      previewDomain: options.previewDomain,
       containerLogs: (launchId, request) => shared.docker.containerLogs(launchId, request),
       pingRedis: redisUrl === undefined ? undefined : () => pingRedis(redisUrl),
       signIn: {

@@ -106,6 +106,10 @@ const phrases: { readonly [T in EventType]: Phrase } = {
   LaunchExpired: () => 'expired',
   LaunchFailed: data =>
     `failed: ${ended(data)}${data.isLoop === true ? ' (again and again, no more tries)' : ''}`,
+  HostNameClaimed: data => `${text(data.host)} leads here`,
+  HostNameAimed: data =>
+    `${text(data.host)} shows ${data.launchId == null ? 'the newest launch that runs' : `launch ${text(data.launchId)}`}`,
+  HostNameReleased: data => `${text(data.host)} leads here no more`,
   OrphanRemoved: data =>
     `${text(data.kind)} ${text(data.name)} removed from the engine: ${text(data.reason)}`,
   WorkspaceCreated: data => `workspace ${text(data.name)} made, for ${size(data.bytesMax as number)}`,

@@ -8,6 +8,7 @@ import { buildCommands } from './apps/build.ts';
 import { imageCommands } from './apps/build-image.ts';
 import { type BuildInputDeps, buildInputCommands } from './apps/build-input.ts';
 import { deploymentCommands } from './apps/deployment.ts';
+import { type HostNameDeps, hostNameCommands } from './apps/host-name.ts';
 import { ingestionCommands } from './apps/ingestion.ts';
 import { type LaunchDeps, launchCommands } from './apps/launch.ts';
 import { type LaunchAccessDeps, launchAccessCommands } from './apps/launch-access.ts';
@@ -26,7 +27,8 @@ export type CommandDeps = ProjectionDeps &
   LaunchDeps &
   WorkspaceDeps &
   BuildInputDeps &
-  LaunchAccessDeps & {
+  LaunchAccessDeps &
+  HostNameDeps & {
     readonly allowLocalRepositories: boolean;
     /** Of the platform; each app's own is derived from it. */
     readonly webhookSecret: string;
@@ -42,6 +44,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(launchCommands(deps));
   await app.register(deploymentCommands(deps));
   await app.register(launchAccessCommands(deps));
+  await app.register(hostNameCommands(deps));
   await app.register(sandboxCommands(deps));
   await app.register(workspaceCommands(deps));
   await app.register(cloneCommands(deps));

@@ -8,6 +8,7 @@ import type { SessionEvent } from './access/session.ts';
 import type { BuildEvent } from './apps/build.ts';
 import type { BuildInputEvent } from './apps/build-input.ts';
 import type { EngineEvent } from './apps/engine.ts';
+import type { HostNameEvent } from './apps/host-name.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
 import type { LaunchEvent } from './apps/launch.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
@@ -20,6 +21,7 @@ export type AppsEvent =
   | BuildEvent
   | BuildInputEvent
   | LaunchEvent
+  | HostNameEvent
   | WorkspaceEvent;
 type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
 export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccessEvent;

@@ -77,7 +77,7 @@ function letIn(proxy: Parts, request: IncomingMessage, name: string, target: Tar
   const leave = counts.enter(target.launchId, proxy.addressOf(request));
   if (typeof leave === 'string')
     return page(leave === 'perVisitorMax' ? pages.tooManyOfYours : pages.tooMany);
-  options.activity.visit(target.launchId);
+  if (target.state !== 'over') options.activity.visit(target.launchId);
   return { kind: 'in', name, target, path: forwardedPath(verdict.path, proxy), scheme, leave };
 }
 

@@ -20,7 +20,13 @@ export type Coming = Launch & {
   readonly title: string;
   readonly message: string;
 };
-type Over = Launch & { readonly state: 'over'; readonly title: string; readonly message: string };
+type Over = Launch & {
+  readonly state: 'over';
+  /** Another launch may take its place at this address. */
+  readonly isPassing?: boolean;
+  readonly title: string;
+  readonly message: string;
+};
 
 export type Target = Up | Coming | Over;
 

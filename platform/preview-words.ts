@@ -87,6 +87,8 @@ export const pages = {
 /** Of a launch that is coming up, for people while they wait; or of one that is over. */
 export function pageOf(target: Exclude<Target, { state: 'up' }>): Page {
   const { title, message } = target;
+  if (target.state === 'over' && target.isPassing === true)
+    return { status: 503, code: 'launch-not-up', title, message, retrySeconds: 10 };
   if (target.state === 'over') return { status: 410, code: 'launch-over', title, message };
   return { status: 503, code: 'launch-not-up', title, message, retrySeconds: 1 };
 }

@@ -43,6 +43,7 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'launch/already-ended': conflict('Launch the app again.'),
   'launch/deploying': conflict('Wait until it serves or has failed, or stop the launch.'),
   'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
+  'host-name/taken': conflict('Release it at the app it leads to, or choose another name.'),
   'workspace/removed': conflict('Make another one.'),
   'workspace/other-app': conflict('Use a workspace of this app, or make one.'),
   'workspace/in-use': conflict('Stop that launch (`launchId`) first, or clone the workspace.'),

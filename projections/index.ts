@@ -6,6 +6,7 @@ import { builds } from './apps/build.ts';
 import { images } from './apps/build-image.ts';
 import { buildInputs } from './apps/build-input.ts';
 import { history } from './apps/history.ts';
+import { hostNames } from './apps/host-name.ts';
 import { ingestions } from './apps/ingestion.ts';
 import { launches } from './apps/launch.ts';
 import { repositories } from './apps/repository.ts';
@@ -21,6 +22,7 @@ export const projections: readonly Projection[] = [
   images,
   buildInputs,
   launches,
+  hostNames,
   workspaces,
   history,
   search,

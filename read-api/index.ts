@@ -17,6 +17,7 @@ import { buildInputReads } from './apps/build-input.ts';
 import { buildLogReads } from './apps/build-log.ts';
 import { deploymentReads } from './apps/deployment.ts';
 import { historyReads } from './apps/history.ts';
+import { type HostNameReadDeps, hostNameReads } from './apps/host-name.ts';
 import { type LaunchDeps, launchReads } from './apps/launch.ts';
 import { launchEgressReads } from './apps/launch-egress.ts';
 import { type LaunchLogDeps, launchLogReads } from './apps/launch-log.ts';
@@ -41,6 +42,8 @@ export type ReadDeps = {
   readonly objects: Objects;
   readonly previewUrl: LaunchDeps['previewUrl'];
   readonly invites: LaunchOpenDeps['invites'];
+  readonly hostUrl: HostNameReadDeps['hostUrl'];
+  readonly previewDomain: string;
   readonly containerLogs: LaunchLogDeps['containerLogs'];
   readonly pingRedis: (() => Promise<void>) | undefined;
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
@@ -76,6 +79,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(launchLogReads(deps));
   await app.register(launchEgressReads(deps));
   await app.register(launchOpenReads(deps));
+  await app.register(hostNameReads(deps));
   await app.register(pictureReads(deps));
   await app.register(healthReads(deps));
   await app.register(identityReads);

@@ -36,7 +36,8 @@ const columns = [
 ] as const;
 
 type Row = {
-  readonly launch_id: string;
+  /** Null: of a host name whose app has no launch. */
+  readonly launch_id: string | null;
   readonly status: string;
   readonly access: 'private' | 'public';
   readonly link_epoch: number;
@@ -47,19 +48,49 @@ type Row = {
   readonly slept_at: string | null;
 };
 
-/** The launches of these ids in one query. Those that are not in the answer are not there. */
+/** What these names mean, ids of launches and host names of somebody's own, in two queries at most. Others are not in the answer. */
 export async function targetsOf(sql: Knex, names: readonly string[]): Promise<Map<string, Target>> {
   const ids = names.filter(name => uuidPattern.test(name));
-  if (ids.length === 0) return new Map();
-  const rows: Row[] = await sql('apps_launches')
-    .whereRaw('launch_id = any(?)', [ids])
-    .select(...columns);
-  return new Map(rows.map(row => [row.launch_id, targetOf(row)]));
+  const hosts = names.filter(name => name.includes('.'));
+  const found = new Map<string, Target>();
+  if (ids.length > 0) {
+    const rows: Row[] = await sql('apps_launches')
+      .whereRaw('launch_id = any(?)', [ids])
+      .select(...columns);
+    for (const row of rows) found.set(row.launch_id ?? '', targetOf(row));
+  }
+  if (hosts.length === 0) return found;
+  const { rows } = await sql.raw(shownByHosts, [hosts]);
+  for (const row of rows as readonly (Row & { readonly name: string })[]) {
+    const target = row.launch_id === null ? nothingRuns : targetOf(row);
+    found.set(row.name, target.state === 'over' ? { ...nothingRuns, launchId: target.launchId } : target);
+  }
+  return found;
 }
+
+/** Of each host name the launch that was chosen, else the newest of the app, those before others that were up and are not over. */
+const shownByHosts = `
+  select h.host as name, l.* from apps_host_names h left join lateral (
+    select ${columns.join(', ')} from apps_launches l
+    where l.app_id = h.app_id and (h.launch_id is null or l.launch_id = h.launch_id)
+    order by case when l.status in ('running', 'asleep', 'waking', 'restarting') then 0
+      when l.status in ('requested', 'starting') then 1 else 2 end, l.requested_at desc, l.launch_id desc
+    limit 1) l on true
+  where h.host = any(?)`;
+
+const nothingRuns: Target = {
+  launchId: '',
+  access: 'public',
+  linkEpoch: 0,
+  state: 'over',
+  isPassing: true,
+  title: 'Nothing runs here',
+  message: 'No launch of this app runs at the moment.',
+};
 
 function targetOf(row: Row): Target {
   const { status, deployment, host, host_port: port } = row;
-  const launch = { launchId: row.launch_id, access: row.access, linkEpoch: row.link_epoch };
+  const launch = { launchId: row.launch_id ?? '', access: row.access, linkEpoch: row.link_epoch };
   if (status === 'running' && host !== null && port !== null) return { ...launch, state: 'up', host, port };
   const ended = over[status];
   if (ended !== undefined) {

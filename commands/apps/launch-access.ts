@@ -1,12 +1,14 @@
 /** Letting somebody in to a private launch: whoever is signed in, for a quarter of an hour, or by a link that is passed on. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
+import { hostName } from '../../domain/apps/host-name.ts';
 import { type LaunchEvent, type LaunchState, launch } from '../../domain/apps/launch.ts';
 import * as limits from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { requireApp } from '../../platform/auth.ts';
 import type { Invited, Invites } from '../../platform/preview-invite.ts';
+import { invalid } from '../../platform/problem.ts';
 import type { Clock } from '../clock.ts';
 import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
@@ -47,6 +49,12 @@ const Where = Type.Optional(
           description: 'Where in the app to, with its query; default: /',
         }),
       ),
+      host: Type.Optional(
+        Type.String({
+          maxLength: limits.hostCharsMax,
+          description: 'A host name that leads to its app; default: its own',
+        }),
+      ),
     },
     { additionalProperties: false },
   ),
@@ -82,8 +90,10 @@ export function launchAccessCommands(deps: LaunchAccessDeps): FastifyPluginAsync
       async (request, reply) => {
         const { launchId } = request.params;
         const { state } = await presentLaunch(store, request);
+        const { path, host } = request.body ?? {};
+        if (host !== undefined) await requireHostOf(store, state.appId, host);
         reply.header('location', `/launches/${launchId}`);
-        return { data: invites.session(invitedOf(launchId, state), request.body ?? {}) };
+        return { data: invites.session(invitedOf(launchId, state), { path, host }) };
       },
     );
 
@@ -160,6 +170,13 @@ async function presentLaunch(store: EventStore, request: FastifyRequest): Promis
   if (found?.state.appId == null) throw new Refusal('not-found', { launchId });
   requireApp(request.identity, found.state.appId);
   return { ...found, events: found.events as readonly unknown[] as readonly LaunchEvent[] };
+}
+
+/** Nobody is led to where nobody here has said that he is to be led. */
+async function requireHostOf(store: EventStore, appId: string | null, host: string): Promise<void> {
+  const found = await stateOf(store, hostName, host);
+  if (found?.state.appId == null || found.state.appId !== appId)
+    throw invalid([{ field: 'host', message: 'must be a host name that leads to the app' }]);
 }
 
 const invitedOf = (launchId: string, { spec, linkEpoch }: LaunchState): Invited => ({

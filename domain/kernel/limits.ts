@@ -62,3 +62,6 @@ export const linkSecondsDefault = 24 * 3_600;
 export const previewPathPattern = '^/[!"$-~]*$';
 export const workspaceBytesMin = 1024 * 1024;
 export const snapshotsPerWorkspaceMax = 20;
+
+/** Of a host name as somebody may write it; the name itself has 253 at most (RFC 1035). */
+export const hostCharsMax = 300;

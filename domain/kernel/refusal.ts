@@ -22,6 +22,7 @@ export const refusals = {
   'launch/already-ended': 'The launch has already ended',
   'launch/deploying': 'A container of this launch is being brought up',
   'launch/not-starting': 'The launch is not being started',
+  'host-name/taken': 'This host name leads to another app',
   'workspace/removed': 'The workspace is deleted, or is being deleted',
   'workspace/other-app': 'The workspace is another app’s',
   'workspace/in-use': 'A launch has the workspace',

@@ -6,6 +6,7 @@ import type { ApiKeyEvent } from '../../domain/access/api-key.ts';
 import type { AttemptEvent } from '../../domain/access/attempt.ts';
 import type { SessionEvent } from '../../domain/access/session.ts';
 import type { BuildEvent } from '../../domain/apps/build.ts';
+import type { HostNameEvent } from '../../domain/apps/host-name.ts';
 import type { LaunchEvent } from '../../domain/apps/launch.ts';
 import type { WorkspaceEvent } from '../../domain/apps/workspace-state.ts';
 import type { AppsEvent, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
@@ -19,6 +20,7 @@ const ofBuild = (event: Recorded<BuildEvent>) =>
   asked(event, `builds/${event.data.buildId}`, event.data.appId);
 const ofLaunch = (event: Recorded<LaunchEvent>) =>
   asked(event, `launches/${event.data.launchId}`, event.data.appId);
+const ofHost = (event: Recorded<HostNameEvent>) => asked(event, `hosts/${event.data.host}`, event.data.appId);
 const ofProjection = (event: Recorded<ProjectionEvent>) =>
   asked(event, `projections/${event.data.projection}`, null);
 const ofWorkspace = (event: Recorded<WorkspaceEvent>) =>
@@ -117,6 +119,9 @@ const on: {
   LaunchStopped: ofLaunch,
   LaunchExpired: ofLaunch,
   LaunchFailed: ofLaunch,
+  HostNameClaimed: ofHost,
+  HostNameAimed: ofHost,
+  HostNameReleased: ofHost,
   ProjectionRebuildRequested: ofProjection,
   ProjectionRollbackRequested: ofProjection,
   WorkspaceCreated: ofWorkspace,

@@ -4,13 +4,13 @@
  */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
-import { previewPathPattern, urlCharsMax } from '../../domain/kernel/limits.ts';
+import { hostCharsMax, previewPathPattern, urlCharsMax } from '../../domain/kernel/limits.ts';
 import { allows, reaches } from '../../platform/auth.ts';
 import type { Invites } from '../../platform/preview-invite.ts';
 
 export type LaunchOpenDeps = { readonly sql: Knex; readonly invites: Invites };
 
-type Query = { readonly to: string; readonly again?: '1' };
+type Query = { readonly to: string; readonly host?: string; readonly again?: '1' };
 
 export function launchOpenReads({ sql, invites }: LaunchOpenDeps): FastifyPluginAsyncTypebox {
   return async app => {
@@ -29,6 +29,9 @@ export function launchOpenReads({ sql, invites }: LaunchOpenDeps): FastifyPlugin
               maxLength: urlCharsMax,
               description: 'Where in the app to: a path with its query',
             }),
+            host: Type.Optional(
+              Type.String({ maxLength: hostCharsMax, description: 'A host name that leads to its app' }),
+            ),
             again: Type.Optional(Type.Literal('1')),
           }),
           response: {
@@ -53,10 +56,18 @@ export function launchOpenReads({ sql, invites }: LaunchOpenDeps): FastifyPlugin
         // Signing in, and why somebody may not, is what the page is for.
         if (!isLetIn) return reply.redirect(`/open/${launchId}?${placeOf(query)}`, 303);
         const launch = { launchId, access: row.access, linkEpoch: row.link_epoch };
-        return reply.redirect(invites.session(launch, { path: query.to }).url, 303);
+        const host = await hostOf(sql, row.app_id, query.host);
+        return reply.redirect(invites.session(launch, { path: query.to, host }).url, 303);
       },
     );
   };
+}
+
+/** The host name, where it leads to this app; else the launch's own is meant. */
+async function hostOf(sql: Knex, appId: string, host: string | undefined): Promise<string | undefined> {
+  if (host === undefined) return undefined;
+  const row = await sql('apps_host_names').where({ host, app_id: appId }).first('host');
+  return row?.host;
 }
 
 const placeOf = (query: Query): string => new URLSearchParams(Object.entries(query)).toString();

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import { verbs as apps } from '../../cli/apps.ts';
 import { verbs as audit } from '../../cli/audit.ts';
 import { verbs as builds } from '../../cli/builds.ts';
+import { verbs as hosts } from '../../cli/hosts.ts';
 import { verbs as images } from '../../cli/images.ts';
 import { verbs as keys } from '../../cli/keys.ts';
 import { verbs as launches } from '../../cli/launches.ts';
@@ -19,6 +20,7 @@ suite('docs/cli.md', async () => {
     images,
     secrets,
     launches,
+    hosts,
     log,
     keys,
     sessions,

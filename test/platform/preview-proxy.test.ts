@@ -518,3 +518,58 @@ suite('previews', async () => {
     });
   });
 });
+
+suite('host names of somebody’s own', async () => {
+  const preview = await startPreview({
+    domain: 'preview.example.net',
+    ownHosts: ['apphub.example.org', 'localhost'],
+  });
+  after(() => preview.close());
+  const { port } = await preview.app('launch-1', (request, response) =>
+    response.end(JSON.stringify(request.headers)),
+  );
+  const at = (host: string, headers: Record<string, string> = {}) =>
+    preview.visit('', '/x', { headers: { host, ...headers } });
+
+  test('lead to a launch while they are claimed, and to the platform otherwise', async () => {
+    assert.equal((await at('shop.example.org')).text, 'the platform itself');
+    preview.play.set('shop.example.org', upAt('launch-1', { host: '127.0.0.1', port }));
+    for (const host of ['shop.example.org', 'SHOP.example.org:8080', 'shop.example.org.']) {
+      const { headers, text } = await at(host);
+      assert.equal(headers['x-apphub-launch'], 'launch-1');
+      assert.equal(JSON.parse(text)['x-forwarded-host'], host);
+    }
+    for (const host of ['apphub.example.org', 'localhost', 'x.shop.example.org', '127.0.0.1', 'myserver'])
+      assert.equal((await at(host)).text, 'the platform itself', host);
+    // Nobody can claim what means the platform.
+    preview.play.set('apphub.example.org', upAt('launch-1', { host: '127.0.0.1', port }));
+    assert.equal((await at('apphub.example.org')).text, 'the platform itself');
+    preview.play.targets.delete('shop.example.org');
+    assert.equal((await at('shop.example.org')).text, 'the platform itself');
+  });
+
+  test('of a private launch lead over the platform and back to themselves', async () => {
+    const target = upAt('launch-1', { host: '127.0.0.1', port });
+    preview.play.set('shop.example.org', { ...target, access: 'private' });
+    const page = await at('shop.example.org', asBrowser);
+    assert.equal(page.status, 401);
+    assert.match(page.text, /\/launches\/launch-1\/open\?to=%2Fx&#38;host=shop\.example\.org"/);
+    const grant = preview.grant('launch-1');
+    assert.equal((await at('shop.example.org', { 'x-apphub-grant': grant })).status, 200);
+    assert.equal((await at('shop.example.org', { 'x-apphub-grant': preview.grant('launch-2') })).status, 401);
+  });
+
+  test('where nobody can say, the platform is there under its other names', async () => {
+    const find = async () => Promise.reject(new Error('no database'));
+    const lost = await startPreview({ finder: { find, look: find, moved: async () => undefined } });
+    const { text } = await lost.visit('', '/', { headers: { host: 'apphub.lan' } });
+    assert.equal(text, 'the platform itself');
+    await lost.close();
+  });
+
+  test('that show a launch that is over are not gone for ever', async () => {
+    preview.play.set('shop.example.org', { ...isOver('launch-1'), isPassing: true } as never);
+    const { status, headers } = await at('shop.example.org', asBrowser);
+    assert.deepEqual([status, headers['retry-after']], [503, '10']);
+  });
+});

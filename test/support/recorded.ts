@@ -41,6 +41,11 @@ const ofLaunch = (second: string) => ({
   appId: 'todo',
   at: `2026-01-01T00:00:${second}.000Z`,
 });
+const ofHost = (second: string) => ({
+  host: 'shop.example.org',
+  appId: 'todo',
+  at: `2026-01-01T00:00:${second}.000Z`,
+});
 const ofWorkspace = (second: string) => ({
   workspaceId: 'w1',
   appId: 'todo',
@@ -271,6 +276,9 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
   LaunchStopped: ofLaunch('21'),
   LaunchExpired: ofLaunch('22'),
   LaunchFailed: { ...ofLaunch('23'), deployment: 1, ...ended, isLoop: false },
+  HostNameClaimed: { ...ofHost('24'), launchId: null },
+  HostNameAimed: { ...ofHost('25'), launchId: 'l1' },
+  HostNameReleased: ofHost('26'),
   WorkspaceCreated: {
     ...ofWorkspace('20'),
     name: 'Mine',

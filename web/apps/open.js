@@ -8,11 +8,17 @@ import { ProblemBox } from '../parts/problem.js';
 export function OpenPage({ launchId, query }) {
   useTitle('Opening');
   const path = query.get('to') ?? '/';
+  const host = query.get('host');
   const open = useAction(async () => {
-    const { url } = await write('POST', `/launches/${encodeURIComponent(launchId)}/grants`, { path }, null);
+    const { url } = await write(
+      'POST',
+      `/launches/${encodeURIComponent(launchId)}/grants`,
+      host === null ? { path } : { path, host },
+      null,
+    );
     location.replace(url);
   });
-  useEffect(() => void open.run(), [launchId, path]);
+  useEffect(() => void open.run(), [launchId, path, host]);
   return html`
     <section class="empty">
       ${

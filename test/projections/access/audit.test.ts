@@ -13,6 +13,7 @@ function targetOf(type: EventType): string {
   if (/^Build(Args|Secret)/.test(type)) return 'apps/todo';
   if (type.startsWith('Build')) return 'builds/b1';
   if (type.startsWith('Launch')) return 'launches/l1';
+  if (type.startsWith('HostName')) return 'hosts/shop.example.org';
   if (type.startsWith('Projection')) return 'projections/apps_builds';
   if (type.startsWith('Workspace')) return 'workspaces/w1';
   if (type.startsWith('ApiKey')) return 'api-keys/k1';

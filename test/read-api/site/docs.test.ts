@@ -54,7 +54,15 @@ suite('the API described', async () => {
   });
 
   const signIn = ['login', 'callback', 'options', 'backchannel-logout'].map(name => `/auth/${name}`);
-  const publicPaths = ['/healthz', '/readyz', '/pictures/{sha256}', '/launches/{launchId}/open', ...signIn];
+  const publicPaths = [
+    '/healthz',
+    '/readyz',
+    '/pictures/{sha256}',
+    '/launches/{launchId}/open',
+    '/preview/hosts/check',
+    '/preview/hosts/{host}/check',
+    ...signIn,
+  ];
   for (const { path, verb, operation } of operations) {
     test(`${verb.toUpperCase()} ${path} says what it does, takes and answers, and how it says no`, () => {
       assert.ok(verbs.includes(verb));
