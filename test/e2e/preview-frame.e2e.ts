@@ -119,6 +119,40 @@ runE2E(
   },
 );
 
+runE2E('a host name of its own is claimed on the page, shows the app, and is released', async e2e => {
+  const { hub, id } = await startApp(e2e);
+  const browser = await openBrowser(e2e, ['--host-resolver-rules=MAP *.test 127.0.0.1']);
+  const { page, complaints } = await openPage(browser, { expected: /status of 400/ });
+  await signIn(page, hub.url, hub.token, '/a/app/settings');
+  await page.getByRole('heading', { name: 'Host names' }).waitFor();
+  const field = page.getByLabel('Another host name');
+  await field.fill('10.0.0.1');
+  await field.press('Enter');
+  await page.getByText('must be a name, not an address').waitFor();
+  await field.fill('Shop.Test');
+  await field.press('Enter');
+  await page.getByRole('link', { name: 'shop.test' }).waitFor();
+
+  // It is private as its launch is, and its way in leads back to it.
+  const visitor = await page.context().newPage();
+  const { port } = new URL(hub.url);
+  await visitor.goto(`http://shop.test:${port}/index.html`);
+  await visitor.getByRole('heading', { name: 'This preview is private' }).waitFor();
+  const way = await visitor.getByRole('link', { name: 'Open it with AppHub' }).getAttribute('href');
+  assert.equal(way, `http://localhost:${port}/launches/${id}/open?to=%2Findex.html&host=shop.test`);
+  await visitor.goto(way ?? '');
+  await visitor.getByRole('heading', { name: 'Inside' }).waitFor();
+  assert.equal(visitor.url(), `http://shop.test:${port}/index.html`);
+
+  await page.getByRole('button', { name: 'Release shop.test' }).press('Enter');
+  await page.getByRole('link', { name: 'shop.test' }).waitFor({ state: 'detached' });
+  await e2e.eventually(async () => {
+    const answer = await visitor.goto(`http://shop.test:${port}/index.html`);
+    assert.equal(answer?.headers()['x-apphub-launch'], undefined);
+  });
+  assert.deepEqual(complaints, []);
+});
+
 runE2E('over plain HTTP elsewhere a link works in a window of its own', async e2e => {
   const { hub, id } = await startApp(e2e, { APPHUB_PREVIEW_DOMAIN: 'preview.test' });
   const { body } = await hub.ask<{ data: { url: string } }>('POST', `/launches/${id}/links`);

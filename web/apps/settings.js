@@ -10,6 +10,7 @@ import { Field, focusFirstWrong } from '../parts/field.js';
 import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { BuildInputPanel } from './build-input.js';
+import { HostPanel } from './hosts.js';
 import { words } from './register-words.js';
 import { SandboxPanel } from './sandbox.js';
 
@@ -30,6 +31,7 @@ export function SettingsSection({ app }) {
   if (app.status === 'archived') return html`<p class="dim">An archived app cannot be changed.</p>`;
   return html`<div class="two"><${Edit} app=${app} />
     <aside class="panel-stack">
+      <${HostPanel} app=${app} />
       <${BuildInputPanel} app=${app} /><${SandboxPanel} app=${app} /><${Archive} app=${app} />
     </aside></div>`;
 }

@@ -250,6 +250,14 @@ export type LaunchOptions = {
   ttlSeconds: { min: number; max: number; default: number };
 };
 
+export type HostName = {
+  host: string;
+  appId: string;
+  launchId: string | null;
+  url: string;
+  claimedAt: string;
+};
+
 export type HistoryEvent = {
   position: string;
   type: string;
