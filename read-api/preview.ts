@@ -48,7 +48,10 @@ type Row = {
   readonly slept_at: string | null;
 };
 
-/** What these names mean, ids of launches and host names of somebody's own, in two queries at most. Others are not in the answer. */
+/**
+ * What these names mean, ids of launches and host names of somebody's own, in two queries at most. Others are not in the
+ * answer.
+ */
 export async function targetsOf(sql: Knex, names: readonly string[]): Promise<Map<string, Target>> {
   const ids = names.filter(name => uuidPattern.test(name));
   const hosts = names.filter(name => name.includes('.'));
@@ -68,7 +71,10 @@ export async function targetsOf(sql: Knex, names: readonly string[]): Promise<Ma
   return found;
 }
 
-/** Of each host name the launch that was chosen, else the newest of the app, those before others that were up and are not over. */
+/**
+ * Of each host name the launch that was chosen, else the newest of the app, those before others that were up and are not
+ * over.
+ */
 const shownByHosts = `
   select h.host as name, l.* from apps_host_names h left join lateral (
     select ${columns.join(', ')} from apps_launches l

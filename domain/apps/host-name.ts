@@ -1,6 +1,6 @@
 /**
- * A host name of somebody's own that leads to an app. It belongs to one app at a time, whoever claims it first; which launch of the
- * app it shows is chosen, or is the newest one that runs. The name is the aggregate, so no two can claim it.
+ * A host name of somebody's own that leads to an app. It belongs to one app at a time, whoever claims it first; which launch
+ * of the app it shows is chosen, or is the newest one that runs. The name is the aggregate, so no two can claim it.
  *
  *   free ──► claimed ──► free
  */

@@ -70,8 +70,9 @@ async function measure(bench: Bench): Promise<void> {
     for (let turn = 0; turn < turns; turn += 1)
       for (const name of names) late[name].push((await ask(name, size, rate)).latency.p99);
     const p99 = { nginx: median(late.nginx), apphub: median(late.apphub) };
+    const what = size === 'small' ? '200 bytes of JSON' : '1 MiB';
     console.log(
-      `  ${size === 'small' ? '200 bytes of JSON' : '1 MiB'}, ${sizes[size].connections} connections, ${turns} turns of ${seconds} s, medians`,
+      `  ${what}, ${sizes[size].connections} connections, medians of ${turns} turns of ${seconds} s`,
     );
     printTable([
       ['', 'requests a second', 'to nginx', `p99 at ${rate} a second`, 'to nginx'],

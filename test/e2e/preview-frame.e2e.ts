@@ -1,4 +1,7 @@
-/** Private launches in a browser: in the frame of the page, in a tab, by a link that is passed on, and over plain HTTP elsewhere. */
+/**
+ * Private launches in a browser: in the frame of the page, in a tab, by a link that is passed on, and over plain HTTP
+ * elsewhere.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
