@@ -21,6 +21,8 @@ import {
   type Batch,
   type EventStore,
   LogUnavailable,
+  type StoredEvent,
+  type StoredLog,
   type SubscribeOptions,
   WrongRevision,
 } from './store.ts';
@@ -32,13 +34,19 @@ const retryMsMin = 50;
 const retryMsMax = 2_000;
 /** A filtered subscription reports how far it is after this many times 32 events that did not match. */
 const checkpointInterval = 32;
+/** Of streams: the log's own begin with a dollar sign. */
+const notOfTheLog = '^[^$]';
 /** As the log says it: see StorageFull. */
 const fullDisk = /no room left on the disk/;
 
 /** Opens a client for a connection string, `esdb://host:port?tls=false`. Nothing is connected until it is used. */
-export function openLog(connectionString: string): { store: EventStore; close(): Promise<void> } {
+export function openLog(connectionString: string): {
+  store: EventStore;
+  stored: StoredLog;
+  close(): Promise<void>;
+} {
   const client = EventStoreDBClient.connectionString(connectionString);
-  return { store: esdbStore(client), close: () => client.dispose() };
+  return { store: esdbStore(client), stored: esdbStored(client), close: () => client.dispose() };
 }
 
 function esdbStore(client: EventStoreDBClient): EventStore {
@@ -69,12 +77,38 @@ function esdbStore(client: EventStoreDBClient): EventStore {
       }
     },
 
-    subscribe: options => follow(client, options),
+    subscribe: ({ streamPrefixes, ...options }) =>
+      follow(client, { ...options, names: { prefixes: [...streamPrefixes] }, read: recorded }),
   };
 }
 
+function esdbStored(client: EventStoreDBClient): StoredLog {
+  return {
+    follow: options => follow(client, { ...options, names: { regex: notOfTheLog }, read: stored }),
+    async at(position) {
+      const fromPosition = { commit: position, prepare: position };
+      let found: StoredEvent | undefined;
+      try {
+        for await (const resolved of client.readAll({ fromPosition, maxCount: 1 })) found = stored(resolved);
+      } catch (error) {
+        throw unavailable(error);
+      }
+      return found?.position === position && !found.stream.startsWith('$') ? found : undefined;
+    },
+  };
+}
+
+/** What is followed: streams by their names, and how an event is read. */
+type Followed<E> = Omit<SubscribeOptions, 'streamPrefixes'> & {
+  readonly names: { readonly prefixes: string[] } | { readonly regex: string };
+  readonly read: (resolved: ResolvedEvent) => E | undefined;
+};
+
 /** One subscription after another, each behind the last batch, until the signal aborts. */
-async function* follow(client: EventStoreDBClient, options: SubscribeOptions): AsyncIterable<Batch> {
+async function* follow<E extends Placed>(
+  client: EventStoreDBClient,
+  options: Followed<E>,
+): AsyncIterable<Batch<E>> {
   const { signal } = options;
   let from = options.from;
   let retryMs = retryMsMin;
@@ -94,22 +128,26 @@ async function* follow(client: EventStoreDBClient, options: SubscribeOptions): A
   }
 }
 
+type Placed = { readonly position: bigint };
 type Marker = { readonly marker: 'caughtUp' } | { readonly marker: 'checkpoint'; readonly position: bigint };
 
-async function* subscribeOnce(client: EventStoreDBClient, options: SubscribeOptions): AsyncIterable<Batch> {
-  const { from, signal, streamPrefixes } = options;
+async function* subscribeOnce<E extends Placed>(
+  client: EventStoreDBClient,
+  { from, signal, names, read }: Followed<E>,
+): AsyncIterable<Batch<E>> {
   const fromPosition = from === 'start' ? START : from === 'end' ? END : { commit: from, prepare: from };
   const mark = (subscription: AllStreamSubscription, marker: Marker) => void subscription.push(marker);
+  const told = {
+    checkpointInterval,
+    // Pushed among the events, so that it is read only after those before it.
+    checkpointReached: (self: AllStreamSubscription, position: { commit: bigint }) =>
+      mark(self, { marker: 'checkpoint', position: position.commit }),
+  };
   const subscription = client.subscribeToAll(
     {
       fromPosition,
-      filter: streamNameFilter({
-        prefixes: [...streamPrefixes],
-        checkpointInterval,
-        // Pushed among the events, so that it is read only after those before it.
-        checkpointReached: (self, position) =>
-          mark(self, { marker: 'checkpoint', position: position.commit }),
-      }),
+      filter:
+        'regex' in names ? streamNameFilter({ ...names, ...told }) : streamNameFilter({ ...names, ...told }),
     },
     { highWaterMark: bufferedEventsMax },
   );
@@ -128,7 +166,7 @@ async function* subscribeOnce(client: EventStoreDBClient, options: SubscribeOpti
   let position = typeof from === 'bigint' ? from : null;
   try {
     while (!signal.aborted) {
-      const batch = take(subscription, position);
+      const batch = take(subscription, position, read);
       if (batch !== undefined) {
         position = batch.position;
         yield batch;
@@ -150,8 +188,12 @@ async function* subscribeOnce(client: EventStoreDBClient, options: SubscribeOpti
 }
 
 /** What has come since the last look, at most `batchEventsMax` events; undefined when nothing has. */
-function take(subscription: AllStreamSubscription, before: bigint | null): Batch | undefined {
-  const events: Recorded[] = [];
+function take<E extends Placed>(
+  subscription: AllStreamSubscription,
+  before: bigint | null,
+  read: Followed<E>['read'],
+): Batch<E> | undefined {
+  const events: E[] = [];
   let position = before;
   let caughtUp = false;
   let seen = false;
@@ -164,7 +206,7 @@ function take(subscription: AllStreamSubscription, before: bigint | null): Batch
       else if (position === null || next.position > position) position = next.position;
       continue;
     }
-    const event = recorded(next);
+    const event = read(next);
     if (event === undefined) continue;
     events.push(event);
     position = event.position;
@@ -174,7 +216,6 @@ function take(subscription: AllStreamSubscription, before: bigint | null): Batch
 
 function recorded({ event }: ResolvedEvent): Recorded | undefined {
   if (event === undefined || !event.isJson) return undefined;
-  const created = event.created instanceof Date ? event.created : new Date(Number(event.created) / 10_000);
   return {
     type: event.type,
     data: upcast(event.type, event.data as Message['data']),
@@ -182,9 +223,30 @@ function recorded({ event }: ResolvedEvent): Recorded | undefined {
     stream: event.streamId,
     revision: event.revision,
     position: event.position?.commit ?? 0n,
-    created: created.toISOString(),
+    created: createdAt(event.created),
     metadata: event.metadata as Metadata,
   } as Recorded;
+}
+
+function stored({ event }: ResolvedEvent): StoredEvent | undefined {
+  if (event === undefined) return undefined;
+  const { type, isJson, data, id, streamId: stream, revision, position, metadata } = event;
+  return {
+    position: position?.commit ?? 0n,
+    stream,
+    revision,
+    id,
+    type,
+    isJson,
+    data,
+    metadata: metadata ?? null,
+    created: createdAt(event.created),
+  };
+}
+
+/** In ticks of 100 ns where the client does not make it a time. */
+function createdAt(created: unknown): string {
+  return (created instanceof Date ? created : new Date(Number(created) / 10_000)).toISOString();
 }
 
 /** Failures of the connection or the server's moment, after which the same call may succeed. */

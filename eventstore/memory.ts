@@ -1,10 +1,18 @@
 /** The event log in an array: for tests that need a log but no server. Passes the same contract as esdb.ts. */
 import type { Recorded } from '../domain/events.ts';
-import { type Batch, type EventStore, type NewEvent, WrongRevision } from './store.ts';
+import {
+  type Batch,
+  type EventStore,
+  type NewEvent,
+  type StoredEvent,
+  type StoredLog,
+  type SubscribeOptions,
+  WrongRevision,
+} from './store.ts';
 
 const batchEventsMax = 1_000;
 
-export function memoryStore(): EventStore {
+export function memoryStore(): EventStore & StoredLog {
   const log: Recorded[] = [];
   const streams = new Map<string, Recorded[]>();
   let wake = Promise.withResolvers<void>();
@@ -17,6 +25,26 @@ export function memoryStore(): EventStore {
       position: BigInt(log.length + 1),
       created: new Date().toISOString(),
     }) as Recorded;
+
+  async function* read(
+    { from, signal }: Pick<SubscribeOptions, 'from' | 'signal'>,
+    isWanted: (event: Recorded) => boolean,
+  ): AsyncIterable<Batch> {
+    let next = from === 'start' ? 0 : from === 'end' ? log.length : Number(from);
+    const aborted = new Promise<void>(resolve =>
+      signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
+    let announced = false;
+    while (!signal.aborted) {
+      const part = log.slice(next, next + batchEventsMax);
+      next += part.length;
+      const caughtUp = next === log.length;
+      if (part.length > 0 || !announced) {
+        announced = caughtUp;
+        yield { events: part.filter(isWanted), position: next === 0 ? null : BigInt(next), caughtUp };
+      } else await Promise.race([wake.promise, aborted]);
+    }
+  }
 
   return {
     async load(stream) {
@@ -44,22 +72,19 @@ export function memoryStore(): EventStore {
       return { position: BigInt(log.length) };
     },
 
-    async *subscribe({ from, streamPrefixes, signal }): AsyncIterable<Batch> {
-      let next = from === 'start' ? 0 : from === 'end' ? log.length : Number(from);
-      const aborted = new Promise<void>(resolve =>
-        signal.addEventListener('abort', () => resolve(), { once: true }),
-      );
-      let announced = false;
-      while (!signal.aborted) {
-        const part = log.slice(next, next + batchEventsMax);
-        next += part.length;
-        const caughtUp = next === log.length;
-        if (part.length > 0 || !announced) {
-          announced = caughtUp;
-          const events = part.filter(event => streamPrefixes.some(prefix => event.stream.startsWith(prefix)));
-          yield { events, position: next === 0 ? null : BigInt(next), caughtUp };
-        } else await Promise.race([wake.promise, aborted]);
-      }
+    subscribe: ({ streamPrefixes, ...options }) =>
+      read(options, event => streamPrefixes.some(prefix => event.stream.startsWith(prefix))),
+
+    async *follow(options) {
+      const isOurs = ({ stream }: Recorded) => !stream.startsWith('$');
+      for await (const batch of read(options, isOurs)) yield { ...batch, events: batch.events.map(storedOf) };
+    },
+
+    async at(position) {
+      const event = log[Number(position) - 1];
+      return event === undefined || event.stream.startsWith('$') ? undefined : storedOf(event);
     },
   };
 }
+
+const storedOf = (event: Recorded): StoredEvent => ({ ...event, isJson: true });

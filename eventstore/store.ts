@@ -19,8 +19,8 @@ export type SubscribeOptions = {
  * What a subscription yields: events in the order of the log, and how far the reader is. Nothing that matches lies at or
  * before `position` that is not in this batch or an earlier one, so a reader may store it as its checkpoint.
  */
-export type Batch = {
-  readonly events: readonly Recorded[];
+export type Batch<E = Recorded> = {
+  readonly events: readonly E[];
   /** Null while nothing is known yet: the subscription began at the start or end, and nothing has come. */
   readonly position: bigint | null;
   /** Everything that was stored when the subscription asked has been yielded; what follows is live. */
@@ -43,6 +43,31 @@ export type EventStore = {
    * that breaks is opened again behind the last event yielded, so no event is lost or repeated.
    */
   subscribe(options: SubscribeOptions): AsyncIterable<Batch>;
+};
+
+/**
+ * An event as the log keeps it, whatever its stream: not lifted to today's shape, so that it is the same for ever. `data` and
+ * `metadata` are bytes where they are no JSON; metadata that is empty is null.
+ */
+export type StoredEvent = {
+  readonly position: bigint;
+  readonly stream: string;
+  readonly revision: bigint;
+  readonly id: string;
+  readonly type: string;
+  readonly isJson: boolean;
+  readonly data: unknown;
+  readonly metadata: unknown;
+  /** When the log stored it, RFC 3339 in UTC with milliseconds. */
+  readonly created: string;
+};
+
+/** For whoever has to do with the whole log, and not with what its events mean. The log's own streams (`$…`) are left out. */
+export type StoredLog = {
+  /** As `subscribe`, of every stream. */
+  follow(options: Omit<SubscribeOptions, 'streamPrefixes'>): AsyncIterable<Batch<StoredEvent>>;
+  /** The event at exactly this position; undefined when there is none, or one of the log's own. */
+  at(position: bigint): Promise<StoredEvent | undefined>;
 };
 
 /** Somebody else wrote to the stream first. */
