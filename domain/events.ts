@@ -3,6 +3,7 @@ export type { Json } from './kernel/decider.ts';
 
 import type { ApiKeyEvent } from './access/api-key.ts';
 import type { AttemptEvent } from './access/attempt.ts';
+import type { AuditTreeEvent } from './access/audit-tree.ts';
 import type { ProviderSessionEvent } from './access/provider-session.ts';
 import type { SessionEvent } from './access/session.ts';
 import type { BuildEvent } from './apps/build.ts';
@@ -23,7 +24,7 @@ export type AppsEvent =
   | LaunchEvent
   | HostNameEvent
   | WorkspaceEvent;
-type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent;
+type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent | AuditTreeEvent;
 export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;

@@ -57,6 +57,9 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'workspace/too-large': conflict('Raise what the workspace may hold first.'),
   'workspace/too-many-snapshots': conflict('Remove one that is not needed any more.'),
   'api-key/ended': conflict('Make a new key.'),
+  'audit-tree/foreign-key': conflict(
+    'Give the worker its key back, or let the tree begin again with POST /audit/tree/restart.',
+  ),
 };
 
 /** What the edge itself says no to. */

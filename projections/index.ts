@@ -1,6 +1,7 @@
 /** Every projection of the platform, in no order that matters: each owns its tables and none reads another's. */
 import { apiKeys } from './access/api-key.ts';
 import { audit } from './access/audit.ts';
+import { auditKeys } from './access/audit-key.ts';
 import { sessions } from './access/session.ts';
 import { builds } from './apps/build.ts';
 import { images } from './apps/build-image.ts';
@@ -30,4 +31,5 @@ export const projections: readonly Projection[] = [
   apiKeys,
   sessions,
   audit,
+  auditKeys,
 ];

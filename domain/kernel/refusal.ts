@@ -34,6 +34,7 @@ export const refusals = {
   'workspace/too-large': 'The snapshot holds more than the workspace may',
   'workspace/too-many-snapshots': 'The workspace has as many snapshots as it may have',
   'api-key/ended': 'The key has ended already',
+  'audit-tree/foreign-key': 'The tree is signed with another key',
 } as const;
 
 export type RefusalCode = keyof typeof refusals;

@@ -4,6 +4,7 @@
  */
 import type { ApiKeyEvent } from '../../domain/access/api-key.ts';
 import type { AttemptEvent } from '../../domain/access/attempt.ts';
+import type { AuditTreeEvent } from '../../domain/access/audit-tree.ts';
 import type { SessionEvent } from '../../domain/access/session.ts';
 import type { BuildEvent } from '../../domain/apps/build.ts';
 import type { HostNameEvent } from '../../domain/apps/host-name.ts';
@@ -26,6 +27,7 @@ const ofProjection = (event: Recorded<ProjectionEvent>) =>
 const ofWorkspace = (event: Recorded<WorkspaceEvent>) =>
   asked(event, `workspaces/${event.data.workspaceId}`, event.data.appId);
 const ofKey = (event: Recorded<ApiKeyEvent>) => asked(event, `api-keys/${event.data.keyId}`, null);
+const ofTree = (event: Recorded<AuditTreeEvent>) => asked(event, 'audit-tree', null);
 const ofSession = (event: Recorded<SessionEvent>) => asked(event, `sessions/${event.data.sessionId}`, null);
 
 function asked(event: Recorded, target: string, appId: string | null): readonly Op[] {
@@ -154,6 +156,13 @@ const on: {
   // What comes of them here is told by the sessions themselves.
   ProviderSessionJoined: () => [],
   ProviderSessionEnded: () => [],
+  AuditTreeBegun: ofTree,
+  AuditKeyRotationRequested: ofTree,
+  AuditKeyRotated: ofTree,
+  AuditTreeRestartRequested: ofTree,
+  AuditTreeRebuildRequested: ofTree,
+  AuditTreeRebuilt: ofTree,
+  AuditTreeDiverged: ofTree,
   AttemptsRefused: refused,
 };
 

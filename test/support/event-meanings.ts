@@ -82,5 +82,14 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   SessionEnded: 'Somebody was signed out; `reason` says by whom.',
   ProviderSessionJoined: 'A session here was opened by one at the provider, and ends with it.',
   ProviderSessionEnded: 'The provider reported that the session there is over.',
+  AuditTreeBegun:
+    'The tree over all events is signed under this name and with this key from now on; `because` says why it began again.',
+  AuditKeyRotationRequested: 'Somebody asked for another key to sign the tree with.',
+  AuditKeyRotated: 'Another key signs the tree from now on; `statement` is signed by both.',
+  AuditTreeRestartRequested: 'Somebody asked for the tree to begin again under another name, and said why.',
+  AuditTreeRebuildRequested: 'Somebody asked for the tree to be made again from the log.',
+  AuditTreeRebuilt: 'The tree was made again from the log; `agrees` says whether it is what was signed.',
+  AuditTreeDiverged:
+    'The log is not any more what was signed: the first difference lies behind `soundSize` events.',
   AttemptsRefused: 'Somebody asked for what he may not have, `count` times between `since` and `at`.',
 };

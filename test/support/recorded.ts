@@ -23,6 +23,7 @@ export const asked = (event: Recorded, request: RequestOrigin): Recorded => ({
 });
 
 function streamOf({ data }: PlatformEvent): string {
+  if ('treeId' in data) return `access.audit-tree-${data.treeId}`;
   if ('keyId' in data) return `access.api-key-${data.keyId}`;
   if ('providerSessionId' in data && !('subject' in data)) return 'access.provider-session-p1';
   if ('sessionId' in data) return `access.session-${data.sessionId}`;
@@ -36,6 +37,7 @@ const imageOfB1 = {
   imageId: 'sha256:1',
   bytes: 5_000_000_000,
 };
+const ofTree = (second: string) => ({ treeId: 'main', at: `2026-01-01T00:00:${second}.000Z` });
 const ofLaunch = (second: string) => ({
   launchId: 'l1',
   appId: 'todo',
@@ -399,6 +401,32 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     count: 3,
     since: '2026-01-01T00:00:29.000Z',
     at: '2026-01-01T00:00:30.000Z',
+  },
+  AuditTreeBegun: {
+    ...ofTree('31'),
+    origin: 'apphub.example/audit',
+    key: 'apphub.example/audit+00000001+AQ==',
+    previousKey: null,
+    because: null,
+  },
+  AuditKeyRotationRequested: ofTree('32'),
+  AuditKeyRotated: {
+    ...ofTree('33'),
+    from: 'apphub.example/audit+00000001+AQ==',
+    to: 'apphub.example/audit+00000002+Ag==',
+    statement: 'a note that both have signed',
+  },
+  AuditTreeRestartRequested: { ...ofTree('34'), because: 'restored from a backup' },
+  AuditTreeRebuildRequested: ofTree('35'),
+  AuditTreeRebuilt: { ...ofTree('36'), size: 3, root: 'cm9vdA==', agrees: true },
+  AuditTreeDiverged: {
+    ...ofTree('37'),
+    origin: 'apphub.example/audit',
+    kind: 'rewritten',
+    size: 10,
+    signedRoot: 'c2lnbmVk',
+    foundRoot: 'Zm91bmQ=',
+    soundSize: 5,
   },
 };
 

@@ -49,6 +49,10 @@ const rules: readonly Rule[] = [
     files: /^workers\//,
     mayImport: /^commands\/(execute|clock|derive-id)\.ts$|^(node:|bullmq$|ioredis$|knex$)/,
   },
+  {
+    files: /^workers\/(access|adapters|index)/,
+    mayImport: /^platform\/(proof\/[^/]+|secret-file|listen)\.ts$/,
+  },
   { files: /^workers\/apps\/inspect\//, mayImport: /^(dockerfile-ast|yaml)$/ },
   {
     files: /^workers\/adapters\//,

@@ -17,6 +17,7 @@ function targetOf(type: EventType): string {
   if (type.startsWith('Projection')) return 'projections/apps_builds';
   if (type.startsWith('Workspace')) return 'workspaces/w1';
   if (type.startsWith('ApiKey')) return 'api-keys/k1';
+  if (type.startsWith('Audit')) return 'audit-tree';
   return type.startsWith('Session') ? 'sessions/s1' : 'apps/todo';
 }
 
@@ -32,14 +33,14 @@ suite('the audit table', async () => {
     assert.ok(rows.length >= 30);
     assert.deepEqual(
       rows,
-      wanted.map((type, at) => ({
-        position: at + 1,
+      wanted.map(type => ({
+        position: types.indexOf(type) + 1,
         at: recordedAt,
         since: recordedAt,
         actor: 'operator:ann',
         action: type,
         target: targetOf(type),
-        app_id: /^(ApiKey|Projection|Session)/.test(type) ? null : 'todo',
+        app_id: /^(ApiKey|Audit|Projection|Session)/.test(type) ? null : 'todo',
         outcome: 'succeeded',
         status: null,
         route: 'POST /apps',
