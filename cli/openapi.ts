@@ -57,6 +57,7 @@ export async function describeApi(version: string): Promise<object> {
       reached: async () => null,
       close: async () => undefined,
     },
+    receipts: { of: async () => undefined, head: async () => undefined, close: async () => undefined },
     logs: openLogStore('.'),
     objects: openFolderObjects('.'),
     previewUrl: launchId => launchId,

@@ -32,13 +32,13 @@ import { openObjects } from '../workers/adapters/objects.ts';
 import { openEgressProxy } from '../workers/egress/egress-proxy.ts';
 import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
+import { openAuditTree, openProofs } from './audit-room.ts';
 import type { Secrets } from './installation.ts';
 import { openConfigured } from './open-engines.ts';
 import { describeApi } from './openapi.ts';
 import { atDoor, openInvitations, openPreviews, ownHostsOf, type Previews } from './previews.ts';
+import { tablesAreThere } from './tables-there.ts';
 
-const tablesMsMax = 30_000;
-const tablesLookMs = 50;
 const answersMsMax = 4_000;
 
 export type RoomsOptions = Config & {
@@ -68,6 +68,7 @@ export async function openRooms(options: RoomsOptions): Promise<Running> {
     const shared = openShared(options, closings);
     if (has('projections')) await openProjections(options, shared, closings);
     if (has('workers')) await openWorkers(options, shared, closings);
+    if (has('workers')) closings.push(openAuditTree(options, shared).close);
     const url =
       has('commands') || has('read-api') || has('web') ? await openDoors(options, shared, closings) : '';
     return { url, close };
@@ -116,6 +117,7 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
   return {
     sql,
     store: events.store,
+    stored: events.stored,
     objects,
     logs:
       s3 === undefined
@@ -304,10 +306,13 @@ async function openApi(
     const listen = (onMoved: () => void) => listenTo(databaseUrl, checkpointChannel, onMoved);
     const fresh = await openFreshness(shared.sql, listen);
     closings.push(() => fresh.close());
+    const receipts = await openProofs(options, shared);
+    closings.push(() => receipts.close());
     const description = await describeApi(version);
     await registerReads(app, {
       ...shared,
       fresh,
+      receipts,
       previewUrl: launchId => `${addresses.originOf(launchId)}/`,
       invites,
       hostUrl: host => `${addresses.originOfHost(host)}/`,
@@ -343,21 +348,4 @@ async function openStream(
   const stream = eventStream({ store, credentials, onRefused, limiter, ipOf, reached, log });
   closings.push(() => stream.close());
   return stream;
-}
-
-/** The room of the projections makes them, here or in a process that is starting too. */
-async function tablesAreThere({ sql }: Shared): Promise<void> {
-  const wanted = projections.length;
-  for (let waitedMs = 0; ; waitedMs += tablesLookMs) {
-    const count = await sql('projection_checkpoints')
-      .count('* as count')
-      .first()
-      .then(
-        row => Number(row?.count),
-        () => 0,
-      );
-    if (count >= wanted) return;
-    if (waitedMs > tablesMsMax) throw new Error('The tables are not there: does the room projections run?');
-    await new Promise(resolve => setTimeout(resolve, tablesLookMs));
-  }
 }

@@ -31,6 +31,8 @@ const replacing = (data: Data) =>
   data.replaced == null ? '' : `, in place of deployment ${text(data.replaced)}`;
 const causeOf = (data: Data) => (data.cause === 'rollback' ? 'roll back' : text(data.cause));
 const because = (data: Data) => (data.because ? `: ${text(data.because)}` : '');
+/** Of a public key as it is written, `name+id+base64`. */
+const keyId = (key: unknown) => text(key).split('+')[1] ?? '-';
 const sleepReasons: Readonly<Record<string, string>> = {
   idle: 'nobody visited',
   asked: 'asked to',
@@ -143,6 +145,15 @@ const phrases: { readonly [T in EventType]: Phrase } = {
   ProjectionRollbackRequested: data => `tables of ${text(data.projection)} of before are to be read again`,
   ProviderSessionJoined: () => 'a session goes with one at the provider',
   ProviderSessionEnded: () => 'the session at the provider is over',
+  AuditTreeBegun: data => `the audit tree is signed as ${text(data.origin)}${because(data)}`,
+  AuditKeyRotationRequested: () => 'another key for the audit tree requested',
+  AuditKeyRotated: data => `key of the audit tree changed from ${keyId(data.from)} to ${keyId(data.to)}`,
+  AuditTreeRestartRequested: data => `new beginning of the audit tree requested${because(data)}`,
+  AuditTreeRebuildRequested: () => 'rebuild of the audit tree requested',
+  AuditTreeRebuilt: data =>
+    `audit tree of ${text(data.size)} events rebuilt: ${data.agrees === true ? 'as it was signed' : 'NOT as it was signed'}`,
+  AuditTreeDiverged: data =>
+    `the log is not what was signed of ${text(data.size)} events (${text(data.kind)}); it holds up to ${text(data.soundSize)}`,
   AttemptsRefused: data =>
     `${text(data.actor)} refused ${text(data.count)}×: ${text(data.method)} ${text(data.route)} (${text(data.outcome)})`,
 };

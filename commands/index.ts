@@ -1,6 +1,7 @@
 /** Every route that changes something. */
 import type { FastifyInstance } from 'fastify';
 import { apiKeyCommands } from './access/api-key.ts';
+import { auditTreeCommands } from './access/audit-tree.ts';
 import { providerSessionCommands } from './access/provider-session.ts';
 import { type SessionDeps, sessionCommands } from './access/session.ts';
 import { type SignInDeps, signInCommands } from './access/sign-in.ts';
@@ -52,6 +53,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(webhookCommands(deps));
   await app.register(projectionCommands(deps));
   await app.register(apiKeyCommands(deps));
+  await app.register(auditTreeCommands(deps));
   await app.register(sessionCommands(deps));
   await app.register(signInCommands(deps));
   await app.register(providerSessionCommands(deps));

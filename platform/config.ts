@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { PersonPolicy } from '../domain/access/person.ts';
 import { isGrant } from '../domain/access/scope.ts';
 import { appPattern } from '../domain/kernel/limits.ts';
+import { type AuditConfig, readAudit } from './audit-config.ts';
 import { type BuildConfig, readBuilds } from './build-config.ts';
 import { type EnginesConfig, readEngines } from './engines-config.ts';
 import { parseOperators } from './operators.ts';
@@ -61,6 +62,7 @@ export type Config = {
   readonly builds: BuildConfig;
   readonly launches: LaunchConfig;
   readonly sandbox: SandboxConfig;
+  readonly audit: AuditConfig;
   readonly storage: StorageConfig;
   readonly workspaces: WorkspaceConfig;
   readonly s3: S3Config | undefined;
@@ -174,6 +176,7 @@ export function readConfig(env: Env): Config {
       keptAwake: integer(env, 'APPHUB_LAUNCHES_KEPT_AWAKE', 0, 0, 1_000),
     },
     sandbox: parsed(() => readSandbox(env)),
+    audit: parsed(() => readAudit(env)),
     storage: parsed(() => readStorage(env)),
     workspaces: parsed(() => readWorkspaces(env)),
     s3: s3(env),

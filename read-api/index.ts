@@ -8,6 +8,7 @@ import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
 import { apiKeyReads } from './access/api-key.ts';
 import { auditReads } from './access/audit.ts';
+import { type ProofDeps, proofReads } from './access/audit-proof.ts';
 import { identityReads } from './access/identity.ts';
 import { sessionReads } from './access/session.ts';
 import { type SignInOptions, signInOptionReads } from './access/sign-in-options.ts';
@@ -38,6 +39,7 @@ export type ReadDeps = {
   readonly sql: Knex;
   readonly store: EventStore;
   readonly fresh: Freshness;
+  readonly receipts: ProofDeps['receipts'];
   readonly logs: LogStore;
   readonly objects: Objects;
   readonly previewUrl: LaunchDeps['previewUrl'];
@@ -88,6 +90,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(apiKeyReads({ ...deps, now }));
   await app.register(sessionReads({ ...deps, now }));
   await app.register(auditReads(deps));
+  await app.register(proofReads(deps));
   await app.register(projectionReads(deps));
   await app.register(engineReads(deps));
   await app.register(streamDescription);

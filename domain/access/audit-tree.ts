@@ -3,7 +3,7 @@
  *
  *   begun ──► key rotated* ──► begun again, under another name and with a key nobody vouches for
  *
- * What is asked for (another key, a rebuild, a new beginning) is done by the worker that keeps the tree, and holds the private key.
+ * What is asked for (another key, a rebuild, a new beginning) is done by the worker that keeps the tree and holds its key.
  */
 import { type Decider, unreachable } from '../kernel/decider.ts';
 import { Refusal } from '../kernel/refusal.ts';

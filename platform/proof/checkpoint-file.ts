@@ -1,6 +1,6 @@
 /**
- * Checkpoints in files: a folder with a file a month, in which they follow each other, each with an empty line behind it. A file only
- * grows; what a crash has left half-written at its end is no checkpoint, and is cut off before the next one is written.
+ * Checkpoints in files: a folder with a file a month, in which they follow each other, each with an empty line behind it. A file
+ * only grows; what a crash has left half-written at its end is no checkpoint, and is cut off before the next one is written.
  *
  *   checkpoints/2026-01
  *   checkpoints/2026-02
@@ -63,7 +63,7 @@ export function* readCheckpoints(folder: string, fromMonth = ''): Iterable<reado
 }
 
 /** Checkpoints one after the other, or a single one. Text that is none is passed over. */
-export function checkpointsIn(text: string): readonly Checkpoint[] {
+function checkpointsIn(text: string): readonly Checkpoint[] {
   return soundPart(text.endsWith('\n\n') ? text : `${text}\n`).notes.flatMap(note => {
     try {
       return [parseCheckpoint(note)];

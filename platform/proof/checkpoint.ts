@@ -44,7 +44,7 @@ export function chainAfter(chain: Uint8Array, leafHash: Uint8Array): Buffer {
   return hash('sha256', chainInput, 'buffer');
 }
 
-export function checkpointText({ origin, size, root, position, chain, time }: TreeHead): string {
+function checkpointText({ origin, size, root, position, chain, time }: TreeHead): string {
   const more = [
     ...(position === null ? [] : [`position ${position}`]),
     ...(chain === null ? [] : [`chain ${chain.toString('base64')}`]),

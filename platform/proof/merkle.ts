@@ -13,7 +13,7 @@ const nodePrefix = 0x01;
 export type HashAt = (height: number, at: number) => Buffer;
 
 /** Of the tree without leaves. */
-export const emptyRoot = hash('sha256', '', 'buffer');
+const emptyRoot = hash('sha256', '', 'buffer');
 
 export function hashLeaf(leaf: Uint8Array): Buffer {
   const input = Buffer.allocUnsafe(leaf.length + 1);
@@ -74,7 +74,7 @@ export function openEdge(size = 0, peaks: readonly Buffer[] = []): Edge {
 }
 
 /** Heights of the peaks of a tree of this size, from left to right. */
-export function peakHeights(size: number): readonly number[] {
+function peakHeights(size: number): readonly number[] {
   const heights: number[] = [];
   let rest = size;
   for (let height = 0; rest > 0; height += 1) {

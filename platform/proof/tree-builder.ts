@@ -8,10 +8,10 @@ import { edgeWidths, hashesOf, tileWidth } from './tiles.ts';
 
 const tileHeight = 8;
 
-export type Grown = { readonly position: bigint; readonly id: string; readonly hash: Buffer };
+type Grown = { readonly position: bigint; readonly id: string; readonly hash: Buffer };
 
 /** A tile of level 0 is only handed out once it is full; others also while they are open. */
-export type GrownTile = { readonly level: number; readonly at: number; readonly hashes: Buffer };
+type GrownTile = { readonly level: number; readonly at: number; readonly hashes: Buffer };
 
 export type Changes = {
   readonly from: number;

@@ -12,15 +12,13 @@ export type TreeState = {
   readonly position: bigint | null;
 };
 
+type Included = { readonly leafHash: Buffer; readonly proof: readonly Buffer[] };
+
 export type TreeReader = {
   /** The tree that is shown now; undefined before there is one. */
   state(): Promise<TreeState | undefined>;
   /** All proofs by one look at the tables. Each size has to be within the tree. */
-  inclusion(
-    state: TreeState,
-    indexes: readonly number[],
-    size: number,
-  ): Promise<readonly (readonly Buffer[])[]>;
+  inclusion(state: TreeState, indexes: readonly number[], size: number): Promise<readonly Included[]>;
   consistency(state: TreeState, first: number, second: number): Promise<readonly Buffer[]>;
   root(state: TreeState, size: number): Promise<Buffer>;
   leafHash(state: TreeState, index: number): Promise<Buffer>;
@@ -28,6 +26,7 @@ export type TreeReader = {
   tile(state: TreeState, place: TilePlace, width: number): Promise<Buffer | undefined>;
   /** Where the event of exactly this position is among the leaves. */
   indexOf(state: TreeState, position: bigint): Promise<number | undefined>;
+  indexesOf(state: TreeState, positions: readonly bigint[]): Promise<readonly (number | undefined)[]>;
   /** The same for the first leaf at or behind the position; the size of the tree where there is none. */
   indexFrom(state: TreeState, position: bigint): Promise<number>;
   indexOfId(state: TreeState, id: string): Promise<number | undefined>;
@@ -51,7 +50,9 @@ export function treeReader(sql: Knex): TreeReader {
       return { generation, size, position: position === null ? null : BigInt(position) };
     },
     inclusion: (state, indexes, size) =>
-      read(state, hashAt => indexes.map(index => inclusionProof(index, size, hashAt))),
+      read(state, hashAt =>
+        indexes.map(index => ({ leafHash: hashAt(0, index), proof: inclusionProof(index, size, hashAt) })),
+      ),
     consistency: (state, first, second) => read(state, hashAt => consistencyProof(first, second, hashAt)),
     root: (state, size) => read(state, hashAt => rootAt(size, hashAt)),
     leafHash: (state, index) => read(state, hashAt => hashAt(0, index)),
@@ -62,9 +63,7 @@ export function treeReader(sql: Knex): TreeReader {
     },
     ...places,
     async indexOf(state, position) {
-      const index = await places.indexFrom(state, position);
-      if (index >= state.size) return undefined;
-      return (await places.positionOf(state, index)) === position ? index : undefined;
+      return (await places.indexesOf(state, [position]))[0];
     },
     async indexOfId({ generation, size }, id) {
       const row = await sql('audit_ids').where({ generation, id }).orderBy('leaf').first('leaf');
@@ -125,6 +124,21 @@ function placesOf(sql: Knex) {
     return rows.map(({ leaf, position }) => ({ leaf, position: BigInt(position) }));
   };
   return {
+    /** The newest are in the open tile, which is one look for all. */
+    async indexesOf(
+      state: TreeState,
+      positions: readonly bigint[],
+    ): Promise<readonly (number | undefined)[]> {
+      const open = new Map((await edge(state)).map(({ leaf, position }) => [position, leaf]));
+      const found: (number | undefined)[] = [];
+      for (const position of positions) {
+        const index = open.get(position) ?? (await this.indexFrom(state, position));
+        const isThere =
+          open.has(position) || (index < state.size && (await this.positionOf(state, index)) === position);
+        found.push(isThere && index < state.size ? index : undefined);
+      }
+      return found;
+    },
     async indexFrom(state: TreeState, position: bigint): Promise<number> {
       const { generation } = state;
       const row = await sql('audit_tiles')

@@ -14,6 +14,12 @@ import { assertProblem } from '../support/problem.ts';
 
 /** What is meant for everybody. A route that joins them is named here, or this fails. */
 const forEverybody = [
+  'GET /audit/checkpoint',
+  'GET /audit/checkpoints',
+  'GET /audit/keys',
+  'GET /audit/proof/consistency',
+  'GET /audit/proof/inclusion',
+  'GET /audit/tile/{*}',
   'GET /auth/callback',
   'GET /auth/login',
   'GET /auth/options',

@@ -29,6 +29,7 @@ import { openOidc } from '../../platform/oidc.ts';
 import { knownOperators, type Operator, type Operators } from '../../platform/operators.ts';
 import { previewAddresses } from '../../platform/preview-address.ts';
 import { openInvites } from '../../platform/preview-invite.ts';
+import { openReceipts } from '../../platform/proof/receipts.ts';
 import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
 import type { OnRefused } from '../../platform/refused.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
@@ -102,6 +103,9 @@ export async function startApi(options: ApiOptions = {}) {
     startProjecting();
     await tablesAreThere(sql);
   }
+  const receipts = await openReceipts(sql, (channel, onHeard) =>
+    listenTo(connectionString, channel, onHeard),
+  );
   const fresh = await openFreshness(sql, onMoved => listenTo(connectionString, checkpointChannel, onMoved));
 
   const clock = options.clock ?? systemClock;
@@ -178,6 +182,7 @@ export async function startApi(options: ApiOptions = {}) {
     sql,
     store,
     fresh,
+    receipts,
     logs,
     objects,
     previewUrl: launchId => `${addresses.originOf(launchId)}/`,
@@ -276,6 +281,7 @@ export async function startApi(options: ApiOptions = {}) {
       server.closeAllConnections();
       await app.close();
       await fresh.close();
+      await receipts.close();
       stop.abort();
       await projecting;
       if (options.database === undefined) await database.drop();

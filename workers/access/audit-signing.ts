@@ -1,6 +1,6 @@
 /**
- * Signs the tree. A head is signed for whoever wants one now, and is kept as the newest only; a checkpoint is one that is published:
- * kept for good, in a file and in the tables, and handed to witnesses.
+ * Signs the tree. A head is signed for whoever wants one now, and is kept as the newest only; a checkpoint is one that is
+ * published: kept for good, in a file and in the tables, and handed to witnesses.
  */
 import type { Knex } from 'knex';
 import type { Clock } from '../../commands/clock.ts';

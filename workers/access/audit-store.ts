@@ -116,28 +116,32 @@ export async function saveTree(
 
 const saving = `
   with moved as (
-    update audit_trees set size = :size, position = cast(:position as bigint), read_position = cast(:read as bigint), chain = :chain,
-      moved_at = now()
+    update audit_trees set size = :size, position = cast(:position as bigint), read_position = cast(:read as bigint),
+      chain = :chain, moved_at = now()
     where generation = :generation and size = :from returning generation
   ), ids as (
     insert into audit_ids (generation, id, leaf)
-    select m.generation, u.id, cast(:from as bigint) + u.n - 1 from moved m, unnest(cast(:ids as uuid[])) with ordinality as u(id, n)
+    select m.generation, u.id, cast(:from as bigint) + u.n - 1
+    from moved m, unnest(cast(:ids as uuid[])) with ordinality as u(id, n)
   ), gone as (
     delete from audit_edge e using moved m where e.generation = m.generation and e.leaf < :edgeFrom
   ), edge as (
     insert into audit_edge (generation, leaf, hash, position)
-    select m.generation, u.* from moved m,
-      unnest(cast(:edgeLeaves as bigint[]), cast(:edgeHashes as bytea[]), cast(:edgePositions as bigint[])) as u(leaf, hash, position)
+    select m.generation, u.* from moved m, unnest(
+      cast(:edgeLeaves as bigint[]), cast(:edgeHashes as bytea[]), cast(:edgePositions as bigint[])
+    ) as u(leaf, hash, position)
   ), tiles as (
     insert into audit_tiles (generation, level, at, hashes, positions, first_position)
-    select m.generation, u.* from moved m,
-      unnest(cast(:levels as int[]), cast(:ats as bigint[]), cast(:hashes as bytea[]), cast(:positions as bytea[]), cast(:firsts as bigint[]))
-        as u(level, at, hashes, positions, first_position)
+    select m.generation, u.* from moved m, unnest(
+      cast(:levels as int[]), cast(:ats as bigint[]), cast(:hashes as bytea[]), cast(:positions as bytea[]),
+      cast(:firsts as bigint[])
+    ) as u(level, at, hashes, positions, first_position)
     on conflict (generation, level, at) do update set hashes = excluded.hashes
   ), head as (
     insert into audit_heads (origin, size, position, note, at)
-    select cast(:origin as text), cast(:headSize as bigint), cast(:headPosition as bigint), :note, cast(:headAt as timestamptz) from moved
-    where cast(:origin as text) is not null
+    select cast(:origin as text), cast(:headSize as bigint), cast(:headPosition as bigint), :note,
+      cast(:headAt as timestamptz)
+    from moved where cast(:origin as text) is not null
     on conflict (origin) do update set size = excluded.size, position = excluded.position, note = excluded.note,
       at = excluded.at
   )

@@ -168,7 +168,9 @@ suite('the audit tree is kept', () => {
     const proofs = await reader.inclusion(state, picked, size);
     for (const [n, index] of picked.entries()) {
       const event = events[index] as StoredEvent;
-      assert.ok(provesInclusion(proofs[n] ?? [], { leafHash: hashes[index] as Buffer, index, size, root }));
+      assert.ok(
+        provesInclusion(proofs[n]?.proof ?? [], { leafHash: hashes[index] as Buffer, index, size, root }),
+      );
       assert.equal(await reader.indexOf(state, event.position), index);
       assert.equal(await reader.indexOfId(state, event.id), index);
       assert.equal(await reader.positionOf(state, index), event.position);

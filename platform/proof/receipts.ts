@@ -1,0 +1,143 @@
+/**
+ * Proofs with the signed head they lead to, for whoever just changed something. A head is asked for and waited for, at most a
+ * while; all who wait are served by one look at the tables, so that many cost hardly more than one.
+ */
+import type { Knex } from 'knex';
+import { type TreeReader, type TreeState, treeReader } from './tree-reader.ts';
+import { createTreeTables, headChannel, wantedChannel } from './tree-tables.ts';
+
+const waitMsMax = 5_000;
+const waitersMax = 10_000;
+/** A wish for heads is good for longer than this, so it is not told again before. */
+const askEveryMs = 1_000;
+/** Should an announcement get lost with its connection. */
+const lookEveryMs = 500;
+
+/** Where an event is among the leaves, how that is proved, and the note that says so. */
+export type Receipt = {
+  readonly index: number;
+  readonly position: bigint;
+  readonly leafHash: Buffer;
+  readonly size: number;
+  readonly proof: readonly Buffer[];
+  readonly checkpoint: string;
+};
+
+type SignedHead = {
+  readonly origin: string;
+  readonly size: number;
+  readonly position: bigint;
+  readonly note: string;
+};
+
+export type Receipts = {
+  /** The receipt of the event at this position; undefined where no head reached it in time, or there is no such event. */
+  of(position: bigint, waitMs?: number): Promise<Receipt | undefined>;
+  /** The newest head there is. */
+  head(): Promise<SignedHead | undefined>;
+  close(): Promise<void>;
+};
+
+export type Listen = (channel: string, onHeard: () => void) => Promise<() => Promise<void>>;
+
+type Waiter = { readonly position: bigint; readonly resolve: (receipt: Receipt | undefined) => void };
+
+export async function openReceipts(sql: Knex, listen: Listen): Promise<Receipts> {
+  await createTreeTables(sql);
+  const reader = treeReader(sql);
+  const waiting = new Set<Waiter>();
+  let askedMs = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> | undefined;
+  let again = false;
+
+  const look = (): void => {
+    if (waiting.size === 0) return;
+    if (looking !== undefined) {
+      again = true;
+      return;
+    }
+    looking = serve(sql, reader, waiting)
+      .catch(() => undefined)
+      .finally(() => {
+        looking = undefined;
+        if (!again) return;
+        again = false;
+        look();
+      });
+  };
+  const stop = await listen(headChannel, look);
+  const timer = setInterval(look, lookEveryMs).unref();
+
+  return {
+    head: () => newestHead(sql),
+    async of(position, waitMs = waitMsMax) {
+      if (waiting.size >= waitersMax) return undefined;
+      const { promise, resolve } = Promise.withResolvers<Receipt | undefined>();
+      const waiter = { position, resolve };
+      waiting.add(waiter);
+      const late = setTimeout(() => resolve(undefined), waitMs);
+      if (performance.now() - askedMs > askEveryMs) {
+        askedMs = performance.now();
+        sql.raw('select pg_notify(?, ?)', [wantedChannel, '']).catch(() => undefined);
+      }
+      look();
+      return promise.finally(() => {
+        clearTimeout(late);
+        waiting.delete(waiter);
+      });
+    },
+    async close() {
+      clearInterval(timer);
+      for (const { resolve } of waiting) resolve(undefined);
+      await stop();
+    },
+  };
+}
+
+async function newestHead(sql: Knex): Promise<SignedHead | undefined> {
+  const row = await sql('audit_heads')
+    .orderBy('at', 'desc')
+    .first('origin', 'size', 'note', sql.raw('position::text as position'));
+  if (row === undefined) return undefined;
+  const { origin, size, note, position } = row as never as Omit<SignedHead, 'position'> & {
+    position: string;
+  };
+  return { origin, size, note, position: BigInt(position) };
+}
+
+/** Answers those the newest head has reached. */
+async function serve(sql: Knex, reader: TreeReader, waiting: ReadonlySet<Waiter>): Promise<void> {
+  const head = await newestHead(sql);
+  const ready = [...waiting].filter(({ position }) => head !== undefined && position <= head.position);
+  if (head === undefined || ready.length === 0) return;
+  const state = await reader.state();
+  if (state === undefined || state.size < head.size) return;
+  const indexes = await reader.indexesOf(
+    state,
+    ready.map(({ position }) => position),
+  );
+  const found = indexes.filter(index => index !== undefined);
+  const receipts = await prove(reader, state, head, found);
+  for (const [n, { position, resolve }] of ready.entries()) {
+    const index = indexes[n];
+    const proved = index === undefined ? undefined : receipts.get(index);
+    resolve(proved && { ...proved, position });
+  }
+}
+
+type Proved = Omit<Receipt, 'position'>;
+
+async function prove(
+  reader: TreeReader,
+  state: TreeState,
+  { size, note }: SignedHead,
+  indexes: readonly number[],
+): Promise<ReadonlyMap<number, Proved>> {
+  const proofs = await reader.inclusion(state, indexes, size);
+  return new Map(
+    indexes.map((index, n) => {
+      const { leafHash, proof } = proofs[n] as (typeof proofs)[number];
+      return [index, { index, leafHash, size, proof, checkpoint: note }];
+    }),
+  );
+}
