@@ -57,6 +57,7 @@ test('every setting that is read is on the page of settings, and none that is no
   const sources = await Promise.all(
     [
       'platform/config.ts',
+      'platform/audit-config.ts',
       'platform/build-config.ts',
       'platform/sandbox-config.ts',
       'platform/storage-config.ts',

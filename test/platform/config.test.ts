@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { suite, test } from 'node:test';
+import { readAudit } from '../../platform/audit-config.ts';
 import { readBuilds } from '../../platform/build-config.ts';
 import { ConfigError, readConfig } from '../../platform/config.ts';
 import { readEngines } from '../../platform/engines-config.ts';
@@ -49,6 +50,7 @@ suite('settings', () => {
         keptAwake: 0,
       },
       sandbox: readSandbox({}),
+      audit: readAudit({}),
       storage: readStorage({}),
       builds: readBuilds({}),
       workspaces: readWorkspaces({}),

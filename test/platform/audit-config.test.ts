@@ -1,0 +1,12 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { readAudit } from '../../platform/audit-config.ts';
+
+suite('settings of the audit tree', () => {
+  test('what cannot be used is refused, with what would be right', () => {
+    assert.throws(() => readAudit({ APPHUB_AUDIT_ORIGIN: 'a b' }), /neither spaces/);
+    assert.throws(() => readAudit({ APPHUB_AUDIT_CHECKPOINT_EVENTS: '0' }), /from 1 to/);
+    assert.throws(() => readAudit({ APPHUB_AUDIT_TREE: 'maybe' }), /true or false/);
+    assert.equal(readAudit({ APPHUB_AUDIT_TREE: 'off' }).enabled, false);
+  });
+});
