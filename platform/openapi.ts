@@ -56,7 +56,11 @@ export function describeEdge(app: FastifyInstance): <D extends object>(document:
     for (const verb of [method].flat()) {
       const isRepeatable = config?.isRepeatable ?? true;
       const scope = config?.scope ?? 'admin';
-      known.set(`${verb} ${url.replace(/:(\w+)/g, '{$1}').replace(/\*$/, '{*}')}`, { scope, body, isRepeatable });
+      known.set(`${verb} ${url.replace(/:(\w+)/g, '{$1}').replace(/\*$/, '{*}')}`, {
+        scope,
+        body,
+        isRepeatable,
+      });
     }
   });
   return document => {
