@@ -51,6 +51,7 @@ export async function describeApi(version: string): Promise<object> {
   await registerReads(app, {
     sql,
     store,
+    stored: store,
     fresh: {
       waitFor: async () => undefined,
       check: async () => undefined,

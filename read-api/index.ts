@@ -2,7 +2,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Knex } from 'knex';
-import type { EventStore } from '../eventstore/store.ts';
+import type { EventStore, StoredLog } from '../eventstore/store.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
@@ -28,6 +28,7 @@ import { pictureReads } from './apps/picture.ts';
 import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
 import { workspaceReads } from './apps/workspace.ts';
+import { exportReads } from './events/audit-export.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
 import { engineReads } from './platform/engine.ts';
@@ -38,6 +39,7 @@ import { siteReads } from './site/page.ts';
 export type ReadDeps = {
   readonly sql: Knex;
   readonly store: EventStore;
+  readonly stored: StoredLog;
   readonly fresh: Freshness;
   readonly receipts: ProofDeps['receipts'];
   readonly logs: LogStore;
@@ -91,6 +93,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(sessionReads({ ...deps, now }));
   await app.register(auditReads(deps));
   await app.register(proofReads(deps));
+  await app.register(exportReads(deps));
   await app.register(projectionReads(deps));
   await app.register(engineReads(deps));
   await app.register(streamDescription);

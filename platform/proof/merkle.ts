@@ -74,7 +74,7 @@ export function openEdge(size = 0, peaks: readonly Buffer[] = []): Edge {
 }
 
 /** Heights of the peaks of a tree of this size, from left to right. */
-function peakHeights(size: number): readonly number[] {
+export function peakHeights(size: number): readonly number[] {
   const heights: number[] = [];
   let rest = size;
   for (let height = 0; rest > 0; height += 1) {

@@ -1,6 +1,6 @@
 /** Proofs out of the tables of the tree. Full tiles never change, so the newest looked at are kept in memory. */
 import type { Knex } from 'knex';
-import { consistencyProof, type HashAt, hashBytes, inclusionProof, rootAt } from './merkle.ts';
+import { consistencyProof, type HashAt, hashBytes, inclusionProof, peaksAt, rootAt } from './merkle.ts';
 import { hashesOf, type TilePlace, tilesAsked, tileWidth, widthOf } from './tiles.ts';
 
 const cachedTilesMax = 1_024;
@@ -21,6 +21,12 @@ export type TreeReader = {
   inclusion(state: TreeState, indexes: readonly number[], size: number): Promise<readonly Included[]>;
   consistency(state: TreeState, first: number, second: number): Promise<readonly Buffer[]>;
   root(state: TreeState, size: number): Promise<Buffer>;
+  peaks(state: TreeState, size: number): Promise<readonly Buffer[]>;
+  /** What a tile of level 0 holds so far, and the positions of its events. */
+  leaves(
+    state: TreeState,
+    at: number,
+  ): Promise<{ readonly hashes: Buffer; readonly positions: readonly bigint[] }>;
   leafHash(state: TreeState, index: number): Promise<Buffer>;
   /** The first `width` hashes of a tile; undefined where the tree has not so many. */
   tile(state: TreeState, place: TilePlace, width: number): Promise<Buffer | undefined>;
@@ -55,6 +61,23 @@ export function treeReader(sql: Knex): TreeReader {
       ),
     consistency: (state, first, second) => read(state, hashAt => consistencyProof(first, second, hashAt)),
     root: (state, size) => read(state, hashAt => rootAt(size, hashAt)),
+    peaks: (state, size) => read(state, hashAt => peaksAt(size, hashAt)),
+    async leaves(state, at) {
+      const { generation } = state;
+      const row = await sql('audit_tiles').where({ generation, level: 0, at }).first('hashes', 'positions');
+      if (row !== undefined) return { hashes: row.hashes, positions: unpacked(row.positions) };
+      const rows = await sql('audit_edge')
+        .where({ generation })
+        .whereBetween('leaf', [at * tileWidth, (at + 1) * tileWidth - 1])
+        .orderBy('leaf')
+        .select('hash', sql.raw('position::text as position'));
+      // The open tile has become full between the two looks.
+      if (rows.length === 0 && at * tileWidth < state.size) return this.leaves(state, at);
+      return {
+        hashes: Buffer.concat(rows.map(({ hash }) => hash)),
+        positions: rows.map(({ position }) => BigInt(position)),
+      };
+    },
     leafHash: (state, index) => read(state, hashAt => hashAt(0, index)),
     async tile(state, place, width) {
       if (widthOf(place, state.size) < width) return undefined;
@@ -166,6 +189,11 @@ function placesOf(sql: Knex) {
     },
   };
 }
+
+const unpacked = (positions: Buffer) =>
+  Array.from({ length: positions.length / positionBytes }, (_, n) =>
+    positions.readBigUInt64BE(n * positionBytes),
+  );
 
 /** Which of the packed positions is the first at or behind this one; their number where none is. */
 function firstAtLeast(positions: Buffer, position: bigint): number {

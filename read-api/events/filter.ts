@@ -61,6 +61,9 @@ export function matches(filter: EventFilter, event: Pick<Recorded, 'type' | 'str
 
 const scopeOfContext: Readonly<Record<string, Scope>> = { apps: 'apps:read', access: 'audit:read' };
 
+/** Who has all of these may see every event, if no app is kept from him. */
+export const contextScopes: readonly Scope[] = [...new Set(Object.values(scopeOfContext))];
+
 /** Events of a context are for those who may read that context; of one that is not listed, for administrators. */
 export function maySee(identity: Identity, event: Pick<Recorded, 'stream' | 'data'>): boolean {
   const [context = ''] = event.stream.split('.');

@@ -14,7 +14,7 @@ import type { SessionTimes } from '../../commands/access/session.ts';
 import { type Clock, systemClock } from '../../commands/clock.ts';
 import { registerCommands } from '../../commands/index.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
-import type { EventStore } from '../../eventstore/store.ts';
+import type { EventStore, StoredLog } from '../../eventstore/store.ts';
 import { openBuildSecrets } from '../../platform/build-secrets.ts';
 import { clientAddress } from '../../platform/client-address.ts';
 import type { OidcConfig } from '../../platform/config.ts';
@@ -51,6 +51,8 @@ export const webhookSecret = 'a-secret-of-the-platform';
 
 export type ApiOptions = {
   readonly store?: EventStore;
+  /** The same log as it is stored; needed for exports where `store` is given. */
+  readonly stored?: StoredLog;
   /** By default a new one, which goes with the server. */
   readonly database?: TestDatabase;
   readonly clock?: Clock;
@@ -85,7 +87,9 @@ export type Api = Awaited<ReturnType<typeof startApi>>;
 export async function startApi(options: ApiOptions = {}) {
   const database = options.database ?? (await testDatabase());
   const { sql, connectionString } = database;
-  const store = options.store ?? memoryStore();
+  const memory = memoryStore();
+  const store = options.store ?? memory;
+  const stored = options.stored ?? memory;
   const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-test-api-'));
   const logs: LogStore = openLogStore(path.join(folder, 'logs'));
   const objects: Objects = openFolderObjects(path.join(folder, 'objects'));
@@ -181,6 +185,7 @@ export async function startApi(options: ApiOptions = {}) {
   await registerReads(app, {
     sql,
     store,
+    stored,
     fresh,
     receipts,
     logs,

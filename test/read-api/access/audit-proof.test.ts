@@ -16,8 +16,10 @@ import { createWorkerTables } from '../../../workers/tables.ts';
 import { type Api, startApi } from '../../support/api.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { assertInvalid, assertProblem } from '../../support/problem.ts';
+import { verifyText } from '../../support/proof.ts';
 import { eventually } from '../../support/workers.ts';
 
+const auditor = 'token-of-the-auditor-01';
 const buffer = (text: string) => Buffer.from(text, 'base64');
 
 suite('proofs', () => {
@@ -32,7 +34,8 @@ suite('proofs', () => {
     const database = await testDatabase();
     drop = database.drop;
     await createWorkerTables(database.sql);
-    api = await startApi({ store, database });
+    const tokens = { [auditor]: ['audit:read', 'apps:read'], 'only-audit-read-0123456': ['audit:read'] };
+    api = await startApi({ store, stored: store, database, tokens });
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     running = keepAuditTree({
       sql: database.sql,
@@ -150,6 +153,26 @@ suite('proofs', () => {
   test('are for everybody, who witnesses them only for some', async () => {
     assert.equal((await get('/audit/witnesses')).status, 401);
     assert.deepEqual((await api.ask('GET', '/audit/witnesses')).body, { data: [] });
+  });
+
+  test('of everything are one file, which is verified without the server', async () => {
+    const exported = async (query = '') => {
+      const { status, text } = await api.ask('GET', `/audit/export${query}`, { token: auditor });
+      assert.equal(status, 200, text);
+      return { text, verified: await verifyText(text, { key: await key() }) };
+    };
+    const { text, verified } = await exported();
+    assert.deepEqual(verified.differences, []);
+    assert.ok(verified.size >= 11 && verified.checkpoints >= 2);
+    const changed = await verifyText(text.replace('"app-4"', '"app-x"'), { key: await key() });
+    assert.deepEqual(changed.differences[0]?.kind, 'changed');
+    const part = (await exported('?from=8')).verified;
+    assert.deepEqual([part.differences, part.from > 0, part.from <= 8], [[], true, true]);
+    const early = (await exported('?to=2')).verified;
+    assert.deepEqual(early.differences, []);
+    assert.ok(early.size < verified.size && early.size >= 2);
+    const { body } = await api.ask('GET', '/audit/export', { token: 'only-audit-read-0123456' });
+    assert.deepEqual([body.status, body.code, body.scope], [403, 'forbidden', 'apps:read']);
   });
 
   test('go on with another key that the one before vouches for', async () => {
