@@ -1,6 +1,7 @@
 /**
- * Checkpoints in files: a folder with a file a month, in which they follow each other, each with an empty line behind it. A file
- * only grows; what a crash has left half-written at its end is no checkpoint, and is cut off before the next one is written.
+ * Checkpoints in files: a folder with a file a month, in which they follow each other, each with an empty line behind it. A
+ * file only grows; what a crash has left half-written at its end is no checkpoint, and is cut off before the next one is
+ * written.
  *
  *   checkpoints/2026-01
  *   checkpoints/2026-02

@@ -1,7 +1,7 @@
 /**
  * Checkpoints (C2SP tlog-checkpoint): what a log says of its tree at one size, signed. Beside origin, size and root ours carry
- * three lines more, all of which can be checked against the events: the position of the last of them, the head of the hash chain,
- * and when it was signed.
+ * three lines more, all of which can be checked against the events: the position of the last of them, the head of the hash
+ * chain, and when it was signed.
  *
  *   apphub.example/log
  *   1200

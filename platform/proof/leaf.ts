@@ -3,9 +3,9 @@
  *
  *   {"created":…,"data":…,"id":…,"json":true,"metadata":…,"position":"…","revision":"…","stream":…,"type":…,"v":1}
  *
- * Everything by which an event can be told from another is in it, and nothing that a reader adds: old shapes are not lifted, and
- * what is sealed stays sealed. Content that may have to be erased one day is stored as ciphertext and erased by destroying its
- * key, so leaves and proofs outlive it. `v` leaves room for another form.
+ * Everything by which an event can be told from another is in it, and nothing that a reader adds: old shapes are not lifted,
+ * and what is sealed stays sealed. Content that may have to be erased one day is stored as ciphertext and erased by destroying
+ * its key, so leaves and proofs outlive it. `v` leaves room for another form.
  */
 import type { StoredEvent } from '../../eventstore/store.ts';
 import { canonicalJson } from './canonical-json.ts';

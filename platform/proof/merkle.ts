@@ -42,7 +42,9 @@ export type Edge = {
   root(): Buffer;
 };
 
-/** A tree of `size` leaves by its peaks, as many as `size` has ones in binary. Throws a RangeError for another number of them. */
+/**
+ * A tree of `size` leaves by its peaks, as many as `size` has ones in binary. Throws a RangeError for another number of them.
+ */
 export function openEdge(size = 0, peaks: readonly Buffer[] = []): Edge {
   const heights = peakHeights(size);
   if (heights.length !== peaks.length)

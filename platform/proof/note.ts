@@ -1,6 +1,7 @@
 /**
- * Signed notes (C2SP signed-note): a text that ends in a newline, an empty line, and lines of signatures. Signatures are Ed25519,
- * by a log over the text itself (type 0x01), or by a witness over the text and a time (type 0x04, C2SP tlog-cosignature).
+ * Signed notes (C2SP signed-note): a text that ends in a newline, an empty line, and lines of signatures. Signatures are
+ * Ed25519, by a log over the text itself (type 0x01), or by a witness over the text and a time (type 0x04, C2SP
+ * tlog-cosignature).
  */
 import {
   createPrivateKey,

@@ -1,4 +1,6 @@
-/** The part of verification that costs time and can be done anywhere: lines of an export into hashes of leaves and other lines. */
+/**
+ * The part of verification that costs time and can be done anywhere: lines of an export into hashes of leaves and other lines.
+ */
 import { hash } from 'node:crypto';
 import { hashBytes } from './merkle.ts';
 
@@ -7,7 +9,7 @@ const brace = 0x7b;
 const leafPrefix = 0x00;
 const positionName = Buffer.from(',"position":"');
 
-export type Line = {
+type Line = {
   /** How many leaves of the chunk come before it. */
   readonly after: number;
   readonly text: string;
@@ -24,8 +26,8 @@ export type Chunk = {
 export const noPosition = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Whole lines only. `bytes` has one byte before the first line, and is written into: each line's hash is taken together with the
- * byte before it, so nothing has to be copied.
+ * Whole lines only. `bytes` has one byte before the first line, and is written into: each line's hash is taken together with
+ * the byte before it, so nothing has to be copied.
  */
 export function readChunk(bytes: Buffer): Chunk {
   const leavesMax = Math.ceil(bytes.length / 64) + 1;

@@ -2,11 +2,11 @@
 import { hashBytes } from './merkle.ts';
 
 /**
- * `changed`, `missing`, `inserted`, `reordered`: one event, at its place. `truncated`: the end is missing. `rewritten`: what was
- * signed between two sizes is another history. `forked`: two histories were shown to two witnesses. `unsigned`: a checkpoint
- * that no trusted key has signed. `malformed`: the file itself.
+ * `changed`, `missing`, `inserted`, `reordered`: one event, at its place. `truncated`: the end is missing. `rewritten`: what
+ * was signed between two sizes is another history. `forked`: two histories were shown to two witnesses. `unsigned`: a
+ * checkpoint that no trusted key has signed. `malformed`: the file itself.
  */
-export type DifferenceKind =
+type DifferenceKind =
   | 'changed'
   | 'missing'
   | 'inserted'
@@ -34,8 +34,8 @@ const at = (hashes: Buffer, n: number) => hashes.toString('latin1', n * hashByte
 const countOf = (hashes: Buffer) => hashes.length / hashBytes;
 
 /**
- * Compares the leaves that are there with the hashes that were kept; `first` is the index of the first of them, `last` the position
- * of the event before.
+ * Compares the leaves that are there with the hashes that were kept; `first` is the index of the first of them, `last` the
+ * position of the event before.
  */
 export function differencesIn(
   first: number,

@@ -68,7 +68,9 @@ export class KnownCheckpoints {
     }
   }
 
-  /** Somebody else who has what this source has not: the tree at that size or a larger one, or another root of the same size. */
+  /**
+   * Somebody else who has what this source has not: the tree at that size or a larger one, or another root of the same size.
+   */
   #contradicting(source: string, wrongAt: number): string | undefined {
     const own = this.#sources.get(source)?.rootAt.get(wrongAt);
     for (const [other, { agreesAt, rootAt }] of this.#sources) {

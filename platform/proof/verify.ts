@@ -1,7 +1,7 @@
 /**
- * Verifies an export without asking anybody: makes the tree again from its events, and holds it against every checkpoint in the file
- * and every one that somebody else has kept. What differs is located as closely as the file allows: the hashes that the tree has kept
- * beside the events are as good as signed wherever they lead to a signed root.
+ * Verifies an export without asking anybody: makes the tree again from its events, and holds it against every checkpoint in the
+ * file and every one that somebody else has kept. What differs is located as closely as the file allows: the hashes that the
+ * tree has kept beside the events are as good as signed wherever they lead to a signed root.
  */
 import { type Checkpoint, chainAfter, parseCheckpoint } from './checkpoint.ts';
 import { exportTitle } from './export-format.ts';

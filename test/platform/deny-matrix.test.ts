@@ -94,8 +94,6 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     buildId,
     launchId,
     host: 'shop.example.org',
-    workspaceId: 'w1',
-    snapshotId: 's1',
     keyId: others.id,
     sessionId: session.id,
     key: 'a',
@@ -113,7 +111,6 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     keyId: `api-keys/${others.id}`,
     projection: 'projections/apps_builds',
     sessionId: `sessions/${session.id}`,
-    workspaceId: 'workspaces/w1',
   };
   const placeOf = (path: string) =>
     path.replace(/\{(\w+)\}/g, (_, name) => filled[name] ?? assert.fail(`a value for ${name}`));

@@ -1,6 +1,6 @@
 /**
- * The private keys of the tree, in `<data>/audit/`: `key` signs, `key.next` is about to. A new key is on the disk before the log
- * knows of it, and signs only after; whatever crash comes in between, the next start finds out from the log how far it got.
+ * The private keys of the tree, in `<data>/audit/`: `key` signs, `key.next` is about to. A new key is on the disk before the
+ * log knows of it, and signs only after; whatever crash comes in between, the next start finds out from the log how far it got.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';

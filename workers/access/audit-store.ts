@@ -1,4 +1,6 @@
-/** How the worker that keeps the tree reads and writes it. What one batch of events changes is one statement, all or nothing. */
+/**
+ * How the worker that keeps the tree reads and writes it. What one batch of events changes is one statement, all or nothing.
+ */
 import type { Knex } from 'knex';
 import { type Checkpoint, parseCheckpoint } from '../../platform/proof/checkpoint.ts';
 import { edgeWidths, tileWidth } from '../../platform/proof/tiles.ts';

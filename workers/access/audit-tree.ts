@@ -1,7 +1,7 @@
 /**
- * Keeps the tree over all events: follows the log as it is stored, adds a leaf an event, and signs what has become of it. Events
- * wait for nobody here. What was signed once binds: nothing is signed that does not go on from it, and a log that is not any more
- * what was signed is reported as an event.
+ * Keeps the tree over all events: follows the log as it is stored, adds a leaf an event, and signs what has become of it.
+ * Events wait for nobody here. What was signed once binds: nothing is signed that does not go on from it, and a log that is not
+ * any more what was signed is reported as an event.
  */
 import type { Knex } from 'knex';
 import { auditTree, auditTreeId } from '../../domain/access/audit-tree.ts';
