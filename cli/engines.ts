@@ -35,7 +35,10 @@ const list = defineVerb({
 });
 
 function engineRows(out: Output, engines: readonly Engine[]): void {
-  if (engines.length === 0) return out.note('The workers have not reported any engine.');
+  if (engines.length === 0) {
+    out.note('The workers have not reported any engine.');
+    return;
+  }
   const head = [
     { title: 'ENGINE' },
     { title: 'STATE' },

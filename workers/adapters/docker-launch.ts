@@ -31,6 +31,7 @@ export async function startContainer(
   engine: Engine,
   request: StartContainerRequest,
 ): Promise<StartedContainer> {
+  const name = containerName(request.launchId, request.deployment);
   try {
     // The image is looked at meanwhile; and a network is not left to be made when that has failed.
     const [networks, images] = await Promise.allSettled([
@@ -41,7 +42,6 @@ export async function startContainer(
     const [{ publishAddress }, facts] = [await reachOf(engine), await engineFacts(engine)];
     await ensureHostGuard(engine);
     const plug = await plugOf(engine, network, publishAddress, request);
-    const name = containerName(request.launchId, request.deployment);
     const { instance } = engine;
     const options = () => containerOptions({ request, image, engine: facts, plug, instance, name });
     const container = engine.api.getContainer(await ensureContainer(engine, request, options));

@@ -14,7 +14,7 @@ export type EngineImage = {
   readonly createdAt: Date;
 };
 
-export type ImageSurvey = { readonly images: readonly EngineImage[]; readonly isWhole: boolean };
+type ImageSurvey = { readonly images: readonly EngineImage[]; readonly isWhole: boolean };
 
 export type EngineRoom = {
   readonly engine: string;

@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import {
   type ContainerDeath,
   LaunchFailure,
+  labelOf,
   type StartContainerRequest,
   type StartedContainer,
 } from '../../../workers/adapters/docker-types.ts';
@@ -192,6 +193,12 @@ suite('launching', () => {
     await docker.removeLaunch(nothing.launchId);
     const wrong = requestFor(server, { launchId: '../x' });
     await assert.rejects(docker.startContainer(wrong), /not the id of a launch/);
+    const label = [`${labelOf.instance}=${instance}`];
+    const networks = await api.listNetworks({ filters: { label } });
+    assert.deepEqual(
+      networks.filter(({ Name: name }) => name.includes('..')),
+      [],
+    );
   });
 
   test('the output is given back as written, to the last lines and as it comes', async () => {

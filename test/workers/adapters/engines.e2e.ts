@@ -94,7 +94,7 @@ suite('two engines', () => {
     const next = request({ placement });
     await assert.rejects(docker.startContainer(next), error => error instanceof NoEngine);
     assert.equal((await docker.startContainer(request())).engine, 'east');
-    await docker.removeLaunch('two-' + (launches - 2));
+    await docker.removeLaunch(`two-${launches - 2}`);
     assert.equal((await docker.startContainer(next)).engine, 'west');
   });
 
