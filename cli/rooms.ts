@@ -24,7 +24,7 @@ import { Problem } from '../platform/problem.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
 import { projections } from '../projections/index.ts';
-import { checkpointChannel, project } from '../projections/projector.ts';
+import { checkpointChannel } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
 import { openFreshness } from '../read-api/fresh.ts';
 import { registerReads } from '../read-api/index.ts';
@@ -37,6 +37,7 @@ import type { Secrets } from './installation.ts';
 import { openConfigured } from './open-engines.ts';
 import { describeApi } from './openapi.ts';
 import { atDoor, openInvitations, openPreviews, ownHostsOf, type Previews } from './previews.ts';
+import { openProjections } from './projections-room.ts';
 import { tablesAreThere } from './tables-there.ts';
 
 const answersMsMax = 4_000;
@@ -66,7 +67,7 @@ export async function openRooms(options: RoomsOptions): Promise<Running> {
   const has = (room: Room) => rooms.includes(room);
   try {
     const shared = openShared(options, closings);
-    if (has('projections')) await openProjections(options, shared, closings);
+    if (has('projections')) closings.push(openProjections(options, shared).close);
     if (has('workers')) await openWorkers(options, shared, closings);
     if (has('workers')) closings.push(openAuditTree(options, shared).close);
     const url =
@@ -127,16 +128,6 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     egress,
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
   };
-}
-
-async function openProjections({ log }: RoomsOptions, shared: Shared, closings: Closing[]): Promise<void> {
-  const stop = new AbortController();
-  const { sql, store } = shared;
-  const running = project(sql, store, projections, { signal: stop.signal, log });
-  closings.push(() => {
-    stop.abort();
-    return running;
-  });
 }
 
 async function openWorkers(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<void> {

@@ -56,6 +56,18 @@ const sandboxWords = (data: Data) => {
 const paths = (data: Data) =>
   ((data.volumes ?? []) as { path?: string }[]).map(({ path }) => text(path)).join(', ');
 
+/** `app_id=todo, position=42` of a key as JSON. */
+const keyWords = (key: string) =>
+  Object.entries(JSON.parse(key) as Record<string, string>)
+    .map(([column, value]) => `${column}=${value}`)
+    .join(', ');
+
+const divergences = (data: Data) =>
+  ((data.divergences ?? []) as Data[])
+    .slice(0, 3)
+    .map(one => `${text(one.kind)} ${text(one.table)} ${keyWords(text(one.key))}`)
+    .join(', ');
+
 /** The compiler says which event lacks its sentence. */
 const phrases: { readonly [T in EventType]: Phrase } = {
   RepositoryRegistered: data => `registered from ${text(data.repoUrl)}`,
@@ -143,6 +155,11 @@ const phrases: { readonly [T in EventType]: Phrase } = {
   SessionEnded: data => `session of ${text(data.subject)} over (${text(data.reason)})`,
   ProjectionRebuildRequested: data => `tables of ${text(data.projection)} are to be filled anew`,
   ProjectionRollbackRequested: data => `tables of ${text(data.projection)} of before are to be read again`,
+  ProjectionDiverged: data =>
+    `${text(data.rows)} of the rows of ${text(data.projection)} are not what the log says: ${divergences(data)}`,
+  ProjectionRepairRequested: data => `rows of ${text(data.projection)} that diverged are to be made again`,
+  ProjectionRepaired: data =>
+    `${text(data.projection)} is what the log says again (${text(data.how)}, ${text(data.rows)} rows)`,
   ProviderSessionJoined: () => 'a session goes with one at the provider',
   ProviderSessionEnded: () => 'the session at the provider is over',
   AuditTreeBegun: data => `the audit tree is signed as ${text(data.origin)}${because(data)}`,

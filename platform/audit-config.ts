@@ -1,4 +1,4 @@
-/** What the environment says of the tree over all events. Throws an Error that says what would be right. */
+/** What the environment says of the tree over all events, and of the self-audit. Throws an Error that says what would be right. */
 import { isKeyName } from './proof/note.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -9,6 +9,9 @@ export type AuditConfig = {
   readonly origin: string | undefined;
   readonly checkpointEvents: number;
   readonly checkpointSeconds: number;
+  /** The part of its time that the self-audit of the tables works at most, 0: never; and how often it begins at most. */
+  readonly selfPercent: number;
+  readonly selfSeconds: number;
 };
 
 const eventsMax = 1_000_000;
@@ -23,6 +26,8 @@ export function readAudit(env: Env): AuditConfig {
     origin,
     checkpointEvents: whole(env, 'APPHUB_AUDIT_CHECKPOINT_EVENTS', 1_000, eventsMax),
     checkpointSeconds: whole(env, 'APPHUB_AUDIT_CHECKPOINT_SECONDS', 60, secondsMax),
+    selfPercent: whole(env, 'APPHUB_SELF_AUDIT_PERCENT', 5, 100, 0),
+    selfSeconds: whole(env, 'APPHUB_SELF_AUDIT_SECONDS', 60, secondsMax),
   };
 }
 
@@ -33,9 +38,9 @@ function flag(env: Env, name: string): boolean {
   throw new Error(`${name} is "${given}"; it must be true or false`);
 }
 
-function whole(env: Env, name: string, byDefault: number, max: number): number {
+function whole(env: Env, name: string, byDefault: number, max: number, min = 1): number {
   const given = env[name]?.trim() || String(byDefault);
   const value = Number(given);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new Error(`${name} is "${given}"; it must be a whole number from 1 to ${max}`);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new Error(`${name} is "${given}"; it must be a whole number from ${min} to ${max}`);
 }

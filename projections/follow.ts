@@ -18,7 +18,9 @@ const quietMsMax = 1_000;
 /** The channel on which a moved checkpoint is announced to readers that wait for it. */
 export const checkpointChannel = 'apphub_checkpoint';
 
-type Request = EventOf<'ProjectionRebuildRequested' | 'ProjectionRollbackRequested'>;
+type Request = EventOf<
+  'ProjectionRebuildRequested' | 'ProjectionRollbackRequested' | 'ProjectionRepairRequested'
+>;
 
 export type Hooks = {
   onProgress?(): void;
@@ -101,7 +103,7 @@ export async function bringTo(
 }
 
 /** The checkpoint that lies furthest back; null when one of them has not begun. */
-function oldest(followed: readonly Generation[]): bigint | null {
+export function oldest(followed: readonly Generation[]): bigint | null {
   let found: bigint | null = null;
   for (const { position } of followed) {
     if (position === null) return null;
@@ -124,7 +126,7 @@ type Part = {
 type Work = { readonly parts: readonly Part[]; readonly to: bigint; readonly at: string | null };
 
 /** What has to be stored for those that have not seen these events. From here on they are taken to be at their end. */
-function plan(followed: readonly Generation[], { events, position: to }: Gathered): Work | undefined {
+export function plan(followed: readonly Generation[], { events, position: to }: Gathered): Work | undefined {
   if (to === null) return undefined;
   const behind = followed.filter(({ position }) => position === null || position < to);
   if (behind.length === 0) return undefined;
@@ -143,11 +145,15 @@ function plan(followed: readonly Generation[], { events, position: to }: Gathere
   return { parts, to, at: events.at(-1)?.created ?? null };
 }
 
-const requestTypes: readonly string[] = ['ProjectionRebuildRequested', 'ProjectionRollbackRequested'];
+const requestTypes: readonly string[] = [
+  'ProjectionRebuildRequested',
+  'ProjectionRollbackRequested',
+  'ProjectionRepairRequested',
+];
 const isRequest = ({ type, data }: Recorded, name: string) =>
   requestTypes.includes(type) && 'projection' in data && data.projection === name;
 
-async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks = {}): Promise<void> {
+export async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks = {}): Promise<void> {
   if (work === undefined) return;
   await sql.transaction(async tx => {
     for (const { schema, statements } of work.parts) {

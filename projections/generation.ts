@@ -12,7 +12,8 @@ const lockMsMax = 200;
 const switchesMax = 50;
 const keptHoursMax = 24;
 
-type Role = 'live' | 'next' | 'kept';
+/** `shadow`: what the self-audit compares the live one with. It is never shown. */
+type Role = 'live' | 'next' | 'kept' | 'shadow';
 
 export type Generation = {
   readonly projection: Projection;
@@ -77,6 +78,7 @@ async function openOne(sql: Knex, projection: Projection): Promise<Generation[]>
     if (isOurs) followed.push(generationOf(projection, { ...live, role: 'live', is_checked: true }));
     const rows: Row[] = await tx('projection_generations')
       .where({ name })
+      .whereNot({ role: 'shadow' })
       .orderBy('generation', 'desc')
       .select('*', tx.raw(`started_at < now() - interval '${keptHoursMax} hours' as is_old`));
     for (const row of rows) {
@@ -157,6 +159,10 @@ export async function answer(
   { type, created }: { readonly type: string; readonly created: string },
 ): Promise<boolean> {
   const { name, version } = projection;
+  if (type === 'ProjectionRepairRequested') {
+    await tx('projection_audits').insert({ name, repair_wanted: true }).onConflict('name').merge();
+    return false;
+  }
   const live = await tx('projection_checkpoints').where({ name, generation }).first('shown_at');
   if (live === undefined || Date.parse(created) < Date.parse(live.shown_at)) return false;
   const rows: Row[] = await tx('projection_generations').where({ name });
@@ -192,7 +198,7 @@ async function showTables(tx: Knex, projection: Projection, generation: number):
   }
 }
 
-async function dropGeneration(tx: Knex, name: string, generation: number): Promise<void> {
+export async function dropGeneration(tx: Knex, name: string, generation: number): Promise<void> {
   await tx.raw('drop schema if exists ?? cascade', [schemaOf({ name }, generation)]);
   await tx('projection_indexes')
     .where({ projection: schemaOf({ name }, generation) })

@@ -6,6 +6,7 @@
  */
 import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
+import { createAuditTables } from './audit-tables.ts';
 import { type Digests, differing, digestsOf } from './digest.ts';
 import { bringTo, follow, type Hooks } from './follow.ts';
 import { answer, createGenerations, type Generation, openGenerations, switchTo } from './generation.ts';
@@ -60,6 +61,7 @@ export async function project(
 async function prepare(sql: Knex): Promise<void> {
   await createDeferred(sql);
   await createGenerations(sql);
+  await createAuditTables(sql);
 }
 
 /** Follows until the signal aborts, or until what is filled can be compared or shown: both stop the followers for a moment. */

@@ -1,8 +1,8 @@
-/** Having tables made anew while they are read, and going back to those of before. */
+/** Having tables made anew while they are read, going back to those of before, and having rows mended. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../../domain/kernel/refusal.ts';
-import { type ProjectionCommand, projectionRequests } from '../../domain/platform/projection.ts';
+import { projectionRequests } from '../../domain/platform/projection.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import type { Clock } from '../clock.ts';
 import { execute } from '../execute.ts';
@@ -25,7 +25,7 @@ export function projectionCommands(deps: ProjectionDeps): FastifyPluginAsyncType
   const ask = async (
     request: FastifyRequest,
     reply: FastifyReply,
-    type: ProjectionCommand['type'],
+    type: 'RebuildProjection' | 'RollBackProjection' | 'RepairProjection',
     projection: string,
   ) => {
     if (!projectionNames.includes(projection)) throw new Refusal('not-found', { projection });
@@ -49,6 +49,20 @@ export function projectionCommands(deps: ProjectionDeps): FastifyPluginAsyncType
         },
       },
       (request, reply) => ask(request, reply, 'RebuildProjection', request.params.projection),
+    );
+    app.post(
+      '/projections/:projection/repair',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'Make the rows again from the log that the self-audit found wrong',
+          params,
+          body: NoBody,
+          response,
+        },
+      },
+      (request, reply) => ask(request, reply, 'RepairProjection', request.params.projection),
     );
     app.post(
       '/projections/:projection/rollback',

@@ -126,6 +126,10 @@ const on: {
   HostNameReleased: ofHost,
   ProjectionRebuildRequested: ofProjection,
   ProjectionRollbackRequested: ofProjection,
+  ProjectionRepairRequested: ofProjection,
+  // Nobody asks for it.
+  ProjectionDiverged: () => [],
+  ProjectionRepaired: () => [],
   WorkspaceCreated: ofWorkspace,
   WorkspaceChanged: ofWorkspace,
   WorkspaceAttached: ofWorkspace,

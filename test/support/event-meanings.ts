@@ -74,6 +74,11 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   OrphanRemoved: 'Something was found on an engine that nothing in the log asks for, and was removed.',
   ProjectionRebuildRequested: 'The tables of a projection are to be filled anew beside those that are read.',
   ProjectionRollbackRequested: 'The tables of a projection that were read before are to be read again.',
+  ProjectionDiverged:
+    'The self-audit found rows that are not what the log says: `divergences` names the first of them, `rows` counts all.',
+  ProjectionRepairRequested: 'Rows of a projection that diverged are to be made again from the log.',
+  ProjectionRepaired:
+    'No row of the projection differs any more: it was made again, or something else overwrote what was wrong.',
   ApiKeyCreated:
     'Somebody made an API key; of the key itself only a digest and its last characters are kept.',
   ApiKeyRotated: 'The key was replaced; the one before is good until `previousUntil`.',

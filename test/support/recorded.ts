@@ -378,6 +378,30 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
   },
   ProjectionRebuildRequested: { projection: 'apps_builds', at: '2026-01-01T00:00:24.600Z' },
   ProjectionRollbackRequested: { projection: 'apps_builds', at: '2026-01-01T00:00:24.700Z' },
+  ProjectionDiverged: {
+    projection: 'apps_builds',
+    at: '2026-01-01T00:00:24.800Z',
+    position: '4711',
+    rows: 1,
+    divergences: [
+      {
+        table: 'apps_builds',
+        key: '{"build_id": "b1"}',
+        kind: 'changed',
+        columns: ['status'],
+        position: '4200',
+        soundUpTo: '4100',
+      },
+    ],
+  },
+  ProjectionRepairRequested: { projection: 'apps_builds', at: '2026-01-01T00:00:24.900Z' },
+  ProjectionRepaired: {
+    projection: 'apps_builds',
+    at: '2026-01-01T00:00:24.950Z',
+    position: '4800',
+    rows: 1,
+    how: 'refolded',
+  },
   OrphanRemoved: {
     engine: 'default',
     kind: 'container',
