@@ -1,4 +1,4 @@
-/** What the environment says of the tree over all events, and of the self-audit. Throws an Error that says what would be right. */
+/** What the environment says of the audit tree and of the self-audit. Throws an Error that says what would be right. */
 import { isKeyName } from './proof/note.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
