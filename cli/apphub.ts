@@ -31,6 +31,11 @@ const nouns: Readonly<Record<string, Noun>> = {
     summary: 'What launches keep, and its snapshots',
     load: async () => (await import('./workspaces.ts')).verbs,
   },
+  usage: {
+    summary: 'What launches have used, and may',
+    implied: 'show',
+    load: async () => (await import('./usage.ts')).verbs,
+  },
   keys: { summary: 'API keys for programs', load: async () => (await import('./keys.ts')).verbs },
   sessions: {
     summary: 'Who is signed in on a browser',

@@ -73,6 +73,7 @@ function because({ status: now, because: why, sleepReason }: Launch): string | n
     idle: 'nobody visited it',
     asked: 'somebody asked for it',
     evicted: 'others needed its room',
+    quota: 'its quota is used up',
   };
   return [words[sleepReason] ?? sleepReason, why].filter(part => part !== null).join(': ');
 }

@@ -8,6 +8,7 @@ import { deployments, extend, redeploy, rollback, sleep, wake } from './launch-c
 import { launchCard, launchRows } from './launch-view.ts';
 import { launchPath, watchLaunch } from './launch-watch.ts';
 import { printLog } from './logs.ts';
+import { launchUsage } from './usage.ts';
 import { defineVerb, type Options, secondsOf, type Verb, wholeNumber } from './verb.ts';
 
 const rowsMax = 1_000;
@@ -166,6 +167,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   share,
   'revoke-links': revokeLinks,
   logs,
+  usage: launchUsage,
   deployments,
   redeploy,
   rollback,

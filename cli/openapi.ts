@@ -14,6 +14,7 @@ import { previewAddresses } from '../platform/preview-address.ts';
 import { openGrants } from '../platform/preview-grant.ts';
 import { openInvites } from '../platform/preview-invite.ts';
 import { readSandbox } from '../platform/sandbox-config.ts';
+import { readUsage } from '../platform/usage-config.ts';
 import { readWorkspaces } from '../platform/workspace-config.ts';
 import { registerReads } from '../read-api/index.ts';
 
@@ -69,6 +70,7 @@ export async function describeApi(version: string): Promise<object> {
     pingRedis: undefined,
     previewOrigins: '',
     signIn: { oidc: null, token: true },
+    usage: readUsage({}),
     launch: { profiles: readSandbox({}).profiles, idleSeconds: null },
   });
   await app.ready();

@@ -145,6 +145,7 @@ async function openWorkers(options: RoomsOptions, shared: Shared, closings: Clos
     storage: { ...options.storage, dataDir: options.dataDir },
     launches: options.launches,
     workspaces: options.workspaces,
+    usage: options.usage,
     profiles: options.sandbox.profiles,
     log,
   });
@@ -315,6 +316,7 @@ async function openApi(
         token: access.tokenSignIn,
       },
       launch: { profiles: options.sandbox.profiles, idleSeconds: options.launches.idleSeconds },
+      usage: options.usage,
       previewOrigins: addresses.pattern,
       describe: () => description,
     });

@@ -37,7 +37,12 @@ const sleepReasons: Readonly<Record<string, string>> = {
   idle: 'nobody visited',
   asked: 'asked to',
   evicted: 'made room',
+  quota: 'its quota is used up',
 };
+const seconds = (value: unknown) => `${Math.round(Number(value) / 100) / 10} s`;
+const megabyteHours = (value: unknown) => `${Math.round(Number(value) / 36) / 100} MB-h`;
+const quotaOf = ({ owner, resource }: Data) =>
+  `the ${resource === 'cpuMs' ? 'CPU' : 'memory'} that ${owner == null ? 'all together' : text(owner)} may use`;
 const ended = (data: Data) => {
   const reason = text(data.reason);
   const code = text(data.exitCode);
@@ -126,6 +131,12 @@ const phrases: { readonly [T in EventType]: Phrase } = {
   HostNameReleased: data => `${text(data.host)} leads here no more`,
   OrphanRemoved: data =>
     `${text(data.kind)} ${text(data.name)} removed from the engine: ${text(data.reason)}`,
+  LaunchUsed: data => {
+    const used = `${seconds(data.cpuMs)} of CPU and ${megabyteHours(data.memoryMbSeconds)} of memory`;
+    return `${ofDeployment(data)}used ${used} since ${text(data.from)}`;
+  },
+  QuotaReached: data => `${quotaOf(data)} is used up until ${text(data.until)}`,
+  QuotaFreed: data => `${quotaOf(data)} is free again`,
   WorkspaceCreated: data => `workspace ${text(data.name)} made, for ${size(data.bytesMax as number)}`,
   WorkspaceChanged: data => `workspace is ${text(data.name)}, for ${size(data.bytesMax as number)}`,
   WorkspaceAttached: data => `workspace kept for launch ${text(data.launchId)}`,

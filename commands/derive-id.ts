@@ -10,3 +10,7 @@ export function deriveId(...parts: readonly string[]): string {
     '-',
   );
 }
+
+/** Of the quota of one owner, or of all launches together. An owner is whatever a provider or an operator calls somebody. */
+export const quotaIdOf = (owner: string | null): string =>
+  owner === null ? 'all' : deriveId('quota', owner);

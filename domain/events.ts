@@ -12,7 +12,9 @@ import type { EngineEvent } from './apps/engine.ts';
 import type { HostNameEvent } from './apps/host-name.ts';
 import type { IngestionEvent } from './apps/ingestion.ts';
 import type { LaunchEvent } from './apps/launch.ts';
+import type { QuotaEvent } from './apps/quota.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
+import type { UsageEvent } from './apps/usage.ts';
 import type { WorkspaceEvent } from './apps/workspace-state.ts';
 import type { ProjectionEvent } from './platform/projection.ts';
 
@@ -25,7 +27,9 @@ export type AppsEvent =
   | HostNameEvent
   | WorkspaceEvent;
 type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent | AuditTreeEvent;
-export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccessEvent;
+/** What launches use is no history of an app: it comes all the time. */
+type AccountingEvent = UsageEvent | QuotaEvent;
+export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccountingEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;
 

@@ -10,6 +10,7 @@ import { type EnginesConfig, readEngines } from './engines-config.ts';
 import { parseOperators } from './operators.ts';
 import { readSandbox, type SandboxConfig } from './sandbox-config.ts';
 import { readStorage, type StorageConfig } from './storage-config.ts';
+import { readUsage, type UsageConfig } from './usage-config.ts';
 import { readWorkspaces, type WorkspaceConfig } from './workspace-config.ts';
 
 export const rooms = ['commands', 'read-api', 'projections', 'workers', 'web'] as const;
@@ -65,6 +66,7 @@ export type Config = {
   readonly audit: AuditConfig;
   readonly storage: StorageConfig;
   readonly workspaces: WorkspaceConfig;
+  readonly usage: UsageConfig;
   readonly s3: S3Config | undefined;
   readonly logLevel: string;
 };
@@ -179,6 +181,7 @@ export function readConfig(env: Env): Config {
     audit: parsed(() => readAudit(env)),
     storage: parsed(() => readStorage(env)),
     workspaces: parsed(() => readWorkspaces(env)),
+    usage: parsed(() => readUsage(env)),
     s3: s3(env),
     logLevel: level(env),
   };
@@ -187,10 +190,7 @@ export function readConfig(env: Env): Config {
 const secretCharsMin = 16;
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
-function text(env: Env, name: string): string | undefined {
-  const value = env[name]?.trim();
-  return value === '' ? undefined : value;
-}
+const text = (env: Env, name: string): string | undefined => env[name]?.trim() || undefined;
 
 function integer(env: Env, name: string, byDefault: number, min: number, max: number): number {
   const given = text(env, name);

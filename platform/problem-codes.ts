@@ -42,6 +42,9 @@ export const refusalCodes: { readonly [code in RefusalCode]: ProblemCode } = {
   'launch/no-earlier-build': conflict('Name the build to run with `buildId`, or redeploy the newest one.'),
   'launch/already-ended': conflict('Launch the app again.'),
   'launch/deploying': conflict('Wait until it serves or has failed, or stop the launch.'),
+  'launch/over-quota': conflict(
+    'Launch it again at `freeAt`, or have the quota raised; GET /usage says what was used by what.',
+  ),
   'launch/not-starting': conflict('Look at the launch: it runs already, is being stopped, or has ended.'),
   'host-name/taken': conflict('Release it at the app it leads to, or choose another name.'),
   'workspace/removed': conflict('Make another one.'),

@@ -10,9 +10,11 @@ import { history } from './apps/history.ts';
 import { hostNames } from './apps/host-name.ts';
 import { ingestions } from './apps/ingestion.ts';
 import { launches } from './apps/launch.ts';
+import { quotas } from './apps/quota.ts';
 import { repositories } from './apps/repository.ts';
 import { search } from './apps/search.ts';
 import { tags } from './apps/tag.ts';
+import { usageSums } from './apps/usage.ts';
 import { workspaces } from './apps/workspace.ts';
 import type { Projection } from './projection.ts';
 
@@ -25,6 +27,8 @@ export const projections: readonly Projection[] = [
   launches,
   hostNames,
   workspaces,
+  usageSums,
+  quotas,
   history,
   search,
   tags,

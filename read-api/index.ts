@@ -24,9 +24,11 @@ import { launchEgressReads } from './apps/launch-egress.ts';
 import { type LaunchLogDeps, launchLogReads } from './apps/launch-log.ts';
 import { type LaunchOpenDeps, launchOpenReads } from './apps/launch-open.ts';
 import { type LaunchOptions, launchOptionReads } from './apps/launch-options.ts';
+import { launchUsageReads } from './apps/launch-usage.ts';
 import { pictureReads } from './apps/picture.ts';
 import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
+import { type UsageReadDeps, usageReads } from './apps/usage.ts';
 import { workspaceReads } from './apps/workspace.ts';
 import { exportReads } from './events/audit-export.ts';
 import { healthReads } from './events/health.ts';
@@ -54,6 +56,7 @@ export type ReadDeps = {
   readonly previewOrigins: string;
   readonly signIn: SignInOptions;
   readonly launch: LaunchOptions;
+  readonly usage: UsageReadDeps['usage'];
   /** What time it is, RFC 3339; a test gives its own. */
   readonly now?: () => string;
   /** The OpenAPI document of everything that is served; by default of the routes of this server. */
@@ -89,6 +92,8 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(identityReads);
   await app.register(signInOptionReads(deps));
   const now = deps.now ?? (() => new Date().toISOString());
+  await app.register(usageReads({ ...deps, now }));
+  await app.register(launchUsageReads({ ...deps, now }));
   await app.register(apiKeyReads({ ...deps, now }));
   await app.register(sessionReads({ ...deps, now }));
   await app.register(auditReads(deps));

@@ -61,7 +61,7 @@ test('every setting that is read is on the page of settings, and none that is no
       'platform/build-config.ts',
       'platform/sandbox-config.ts',
       'platform/storage-config.ts',
-      'platform/sandbox-config.ts',
+      'platform/usage-config.ts',
       'platform/workspace-config.ts',
       'platform/engines-config.ts',
       'cli/rooms.ts',

@@ -6,6 +6,7 @@ import type { BuildConfig } from '../platform/build-config.ts';
 import type { BuildSecrets } from '../platform/build-secrets.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
+import type { UsageConfig } from '../platform/usage-config.ts';
 import type { WorkspaceConfig } from '../platform/workspace-config.ts';
 import type { Engines } from './adapters/engine-types.ts';
 import { archiveReaction, endArchived } from './apps/archive.ts';
@@ -29,6 +30,7 @@ import { reconcile } from './apps/reconcile.ts';
 import { removeLaunch, retire } from './apps/retire.ts';
 import { openRoom, type RoomLimits } from './apps/room.ts';
 import { syncApps } from './apps/sync.ts';
+import { meterLaunches } from './apps/usage.ts';
 import { workspaceEffects, workspaceReaction } from './apps/workspace.ts';
 import { openWorkspaceRounds } from './apps/workspace-rounds.ts';
 import { createClaimTable } from './claims.ts';
@@ -52,6 +54,7 @@ const everyMs = {
   logs: 3_600_000,
   sync: 15_000,
   weigh: 5_000,
+  usage: 5_000,
 };
 const tablesMsMax = 30_000;
 
@@ -78,6 +81,7 @@ export type WorkerDeps = {
   readonly profiles: LaunchDeps['profiles'];
   readonly launches: RoomLimits & { readonly drainSeconds: number; readonly keptAwake: number };
   readonly workspaces: WorkspaceConfig;
+  readonly usage: UsageConfig;
   readonly log: QueueLog;
 };
 
@@ -141,6 +145,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     round(ms.expiry, 'the time of launches', times),
     round(ms.reconcile, 'reconciling', agree),
     round(ms.weigh, 'weighing workspaces', workspaces.weigh),
+    round(ms.usage, 'reading the meters', () => meterLaunches(deps)),
     round(Math.min(ms.sync, deps.syncSeconds * 1_000), 'sync', () => syncApps(deps, signal)),
     round(ms.disk, 'looking after the disk', disk.round),
     round(ms.guard, 'watching the disk', disk.watch),
@@ -233,6 +238,8 @@ async function tablesAreThere(sql: Knex, signal: AbortSignal): Promise<void> {
     'apps_launches',
     'apps_deployments',
     'apps_workspaces',
+    'apps_usage',
+    'apps_quotas',
   ];
   const deadline = Date.now() + tablesMsMax;
   while (!signal.aborted) {

@@ -26,7 +26,14 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
         first_at timestamptz not null, last_at timestamptz not null, primary key (launch_id, host, port, reason));
       create table if not exists worker_workspaces (
         workspace_id text primary key, generation int not null, bytes bigint not null,
-        weighed_at timestamptz not null)`);
+        weighed_at timestamptz not null);
+      create table if not exists worker_usage (
+        launch_id text, deployment int, engine text not null, started_at timestamptz not null,
+        read_at timestamptz not null, counter_ms bigint not null, cpu_ms bigint not null,
+        memory_mb_seconds double precision not null, cpus double precision, cpus_max double precision not null,
+        memory_bytes bigint not null, memory_bytes_max bigint not null, processes int not null,
+        processes_max int not null, recent jsonb not null, told_at timestamptz, told_cpu_ms bigint not null,
+        told_memory_mb_seconds double precision not null, primary key (launch_id, deployment))`);
   });
 }
 

@@ -18,6 +18,7 @@ import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, type Cause, causeOf, NoBody } from '../request.ts';
 import { deploymentOf, imageOf, type LaunchDeps } from './launch.ts';
 import { presentApp } from './present-app.ts';
+import { refuseUsedUp } from './quota.ts';
 import { refuseFull } from './workspace-use.ts';
 
 const config = { scope: 'apps:launch' } as const;
@@ -61,7 +62,7 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
         ask(request, reply, async ({ state }, launchId, at) => {
           const { release } = await presentApp(store, state.appId ?? '');
           const buildId = request.body?.buildId ?? release?.buildId;
-          await refuseFull(store, state);
+          await refuseStart(store, state, at);
           return redeploy(store, state, { launchId, at, cause: 'redeploy', buildId });
         }),
     );
@@ -79,7 +80,7 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
         ask(request, reply, async ({ state, events }, launchId, at) => {
           const buildId = request.body?.buildId ?? buildBefore(state, events);
           if (buildId === undefined) throw new Refusal('launch/no-earlier-build', { launchId });
-          await refuseFull(store, state);
+          await refuseStart(store, state, at);
           return redeploy(store, state, { launchId, at, cause: 'rollback', buildId });
         }),
     );
@@ -101,7 +102,7 @@ export function deploymentCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox 
       { config, schema: { ...say('Start a launch that sleeps, as a visit would'), body: NoBody } },
       (request, reply) =>
         ask(request, reply, async ({ state }, launchId, at) => {
-          await refuseFull(store, state);
+          await refuseStart(store, state, at);
           return { type: 'WakeLaunch', data: { launchId, at } };
         }),
     );
@@ -133,9 +134,15 @@ export function wakerOf(deps: { store: EventStore; clock: Clock }): (launchId: s
     const metadata = { actor: 'visitor', correlationId, causationId: correlationId, time };
     const command = { type: 'WakeLaunch', data: { launchId, at: time } } as const;
     const found = await stateOf(deps.store, launch, launchId);
-    if (found !== null) await refuseFull(deps.store, found.state);
+    if (found !== null) await refuseStart(deps.store, found.state, time);
     await execute(deps.store, launch, launchId, command, metadata);
   };
+}
+
+/** Whether a container may follow: the workspace has room for what it writes, and something is left of the quotas. */
+async function refuseStart(store: EventStore, state: LaunchState, at: string): Promise<void> {
+  await refuseFull(store, state);
+  if (state.spec !== null) await refuseUsedUp(store, state.spec.owner, at);
 }
 
 type Params = { Params: { launchId: string } };

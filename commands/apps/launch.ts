@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts';
 import { execute, outcomeBefore, stateOf } from '../execute.ts';
 import { Accepted, accepted, causeOf, NoBody } from '../request.ts';
 import { presentApp } from './present-app.ts';
+import { refuseUsedUp } from './quota.ts';
 import { attachWorkspace } from './workspace-use.ts';
 
 const scope = 'apps:launch';
@@ -111,6 +112,7 @@ export function launchCommands(deps: LaunchDeps): FastifyPluginAsyncTypebox {
         if (before !== undefined) return accepted(reply, launchId, before, `/launches/${launchId}`);
         const { release, sandbox } = await presentApp(store, appId);
         const chosen = await imageOf(store, appId, wanted ?? release?.buildId);
+        await refuseUsedUp(store, metadata.actor, metadata.time);
         const { workspaceId, overlap = false } = given;
         if (workspaceId !== undefined)
           await attachWorkspace(store, { workspaceId, appId, launchId }, metadata);

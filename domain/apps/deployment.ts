@@ -10,9 +10,9 @@ export type DeploymentCause = 'start' | 'redeploy' | 'rollback' | 'wake' | 'rest
 
 /**
  * Why there is none for a while. `replaced`: by another one that is to have the workspace alone; `full`: the workspace holds more
- * than it may.
+ * than it may; `quota`: its owner, or all together, have used what they may in this period.
  */
-export type SleepReason = 'idle' | 'asked' | 'evicted' | 'replaced' | 'full';
+export type SleepReason = 'idle' | 'asked' | 'evicted' | 'replaced' | 'full' | 'quota';
 
 /** What runs in it: the image by tag, for people, and by content digest, for the engine. */
 export type DeploymentImage = {

@@ -21,6 +21,7 @@ export const refusals = {
   'launch/no-earlier-build': 'There is no earlier build to go back to',
   'launch/already-ended': 'The launch has already ended',
   'launch/deploying': 'A container of this launch is being brought up',
+  'launch/over-quota': 'The launches have used as much as they may for now',
   'launch/not-starting': 'The launch is not being started',
   'host-name/taken': 'This host name leads to another app',
   'workspace/removed': 'The workspace is deleted, or is being deleted',

@@ -152,6 +152,9 @@ const on: {
   WorkspaceRemoved: ofWorkspace,
   // Nobody asks for it.
   OrphanRemoved: () => [],
+  LaunchUsed: () => [],
+  QuotaReached: () => [],
+  QuotaFreed: () => [],
   ApiKeyCreated: ofKey,
   ApiKeyRotated: ofKey,
   ApiKeyRevoked: ofKey,

@@ -35,6 +35,7 @@ import type { OnRefused } from '../../platform/refused.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { openSeal } from '../../platform/sealed.ts';
 import { openServer } from '../../platform/server.ts';
+import { readUsage } from '../../platform/usage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
 import { projections } from '../../projections/index.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
@@ -199,6 +200,7 @@ export async function startApi(options: ApiOptions = {}) {
     previewOrigins: addresses.pattern,
     signIn: { oidc: options.oidc ? { name: new URL(options.oidc.issuer).host } : null, token: tokenSignIn },
     launch: { profiles: readSandbox({}).profiles, idleSeconds: 1_800 },
+    usage: readUsage({}),
     now: clock.now,
     ...options.reads,
   });

@@ -72,6 +72,11 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   WorkspaceRemoving: 'It is to go, with its content and its snapshots.',
   WorkspaceRemoved: 'Nothing of it is left.',
   OrphanRemoved: 'Something was found on an engine that nothing in the log asks for, and was removed.',
+  LaunchUsed:
+    'A container of a launch has used this much between two times; each interval is told once, the last as `isLast`.',
+  QuotaReached:
+    'The launches of an owner (null: of all) have used what they may in this period; no more starts before `until`.',
+  QuotaFreed: 'More may be used now than when the quota was reached.',
   ProjectionRebuildRequested: 'The tables of a projection are to be filled anew beside those that are read.',
   ProjectionRollbackRequested: 'The tables of a projection that were read before are to be read again.',
   ProjectionDiverged:

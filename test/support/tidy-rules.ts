@@ -44,7 +44,10 @@ const rules: readonly Rule[] = [
     mayImport:
       /^(domain|eventstore|workers)\/|^platform\/(build-secrets|fault|log|log-store|mask|objects|metrics|sandbox-config)\.ts$/,
   },
-  { files: /^workers\//, mayImport: /^platform\/(build|engines|sandbox|storage|workspace)-config\.ts$/ },
+  {
+    files: /^workers\//,
+    mayImport: /^platform\/(build|engines|sandbox|storage|usage|workspace)-config\.ts$/,
+  },
   {
     files: /^workers\//,
     mayImport: /^commands\/(execute|clock|derive-id)\.ts$|^(node:|bullmq$|ioredis$|knex$)/,

@@ -24,6 +24,7 @@ import { openLogStore } from '../../platform/log-store.ts';
 import { openFolderObjects } from '../../platform/objects.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { readStorage } from '../../platform/storage-config.ts';
+import { readUsage } from '../../platform/usage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
 import { projections } from '../../projections/index.ts';
 import { project } from '../../projections/projector.ts';
@@ -83,6 +84,7 @@ export async function openWorkerBench(options: { docker?: Engines; store?: Event
     everyMs: { docker: 100, expiry: 100, reconcile: 100 },
     profiles: readSandbox({}).profiles,
     workspaces: readWorkspaces({}),
+    usage: readUsage({}),
     launches: { max: 100, perAppMax: 100, perOwnerMax: 100, drainSeconds: 0, keptAwake: 0 },
     log,
   };

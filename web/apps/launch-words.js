@@ -74,6 +74,8 @@ function sleepWords({ sleepReason, because, idleSeconds }, [newest]) {
     idle: `Nobody had visited it for ${spanOf(idleSeconds ?? 0)}, so it fell asleep.`,
     evicted: `Others needed its room. ${because ?? ''}`.trim(),
     asked: 'It was put to sleep.',
+    quota: because ?? 'Its quota is used up.',
+    full: because ?? 'Its workspace is full.',
   };
   return why[sleepReason ?? ''] ?? 'It is asleep.';
 }

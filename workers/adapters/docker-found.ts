@@ -1,5 +1,6 @@
 /** Finding what a launch has on the engine, by the labels it was given; and what an answer of the engine means. */
-import { type Engine, type FoundLaunch, type FoundNetwork, labelOf } from './docker-types.ts';
+import { type Engine, type FoundLaunch, labelOf } from './docker-types.ts';
+import type { FoundNetwork } from './docker-usage-types.ts';
 
 const launchIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
@@ -33,7 +34,7 @@ export async function findContainers(engine: Engine, launchId?: string): Promise
   const containers = await engine.api.listContainers({ all: true, filters: { label } });
   return containers
     .map(
-      ({ Id: containerId, Labels: labels, State, Ports: ports }): FoundLaunch => ({
+      ({ Id: containerId, Labels: labels, State, Ports: ports, Created }): FoundLaunch => ({
         launchId: labels[labelOf.launch] ?? '',
         deployment: deploymentOf(labels),
         appId: labels[labelOf.app] ?? '',
@@ -46,6 +47,7 @@ export async function findContainers(engine: Engine, launchId?: string): Promise
         hostPort: ports.find(({ PublicPort }) => PublicPort !== undefined)?.PublicPort ?? null,
         memoryBytes: Number(labels[labelOf.memory] ?? 0),
         cpus: Number(labels[labelOf.cpus] ?? 0),
+        startedAt: new Date(Created * 1_000).toISOString(),
       }),
     )
     .sort((a, b) => b.deployment - a.deployment);

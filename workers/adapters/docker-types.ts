@@ -3,6 +3,7 @@ import type Dockerode from 'dockerode';
 import type { Log } from '../../platform/log.ts';
 import type { EgressProxy } from '../egress/egress-proxy.ts';
 import type { EngineStore, Machine } from './docker-store-types.ts';
+import type { FoundNetwork, Meter } from './docker-usage-types.ts';
 import type { Workspaces } from './docker-workspace-types.ts';
 
 /** The names of the labels. Their values are ids; people find them with `docker ps --filter label=…`. */
@@ -306,14 +307,8 @@ export type FoundLaunch = {
   /** What it may use; 0: made before containers were labelled with it. */
   readonly memoryBytes: number;
   readonly cpus: number;
-};
-
-/** The network of one launch. */
-export type FoundNetwork = {
-  readonly launchId: string;
-  readonly networkId: string;
-  readonly engine: string;
-  readonly eventId: string | null;
+  /** When it was made, RFC 3339, by the clock of its engine. */
+  readonly startedAt: string;
 };
 
 export type ContainerDeath = {
@@ -348,53 +343,54 @@ export type FoundImage = Omit<BuiltImage, 'steps' | 'papers'>;
  * The engine as the workers see it. Each call is safe to repeat: what is there is found by its label.
  * Errors of the engine itself (gone, overloaded) are thrown as they come and are worth a retry.
  */
-export type Docker = EngineStore & {
-  /** Whether the engine answers within 2 s, and if not a sentence for people. Never throws. */
-  ping(): Promise<EngineAnswer>;
-  machine(): Promise<Machine>;
-  /** Which builder the Dockerfile needs. Throws BuildFailure where there is none, or no Dockerfile. */
-  planBuild(request: Pick<BuildImageRequest, 'directory' | 'dockerfilePath' | 'args'>): Promise<BuildPlan>;
-  /** Throws BuildFailure; or the signal's reason once it was aborted. */
-  buildImage(request: BuildImageRequest): Promise<BuiltImage>;
-  /** What an image that was made by this plan was made of, by what the engine has now. */
-  papersOf(plan: BuildPlan): Promise<Papers>;
-  /** Every step of a build that is a container, whoever's build it is. */
-  listBuildSteps(): Promise<BuildStep[]>;
-  removeBuildStep(containerId: string): Promise<void>;
-  /** Ends what an engine that was killed has left of BuildKit's steps; answers how many processes. */
-  endOrphanedSteps(): Promise<number>;
-  /** Gives the image this name in its registry and sends what is not there yet. Throws BuildFailure. */
-  pushImage(request: PushRequest): Promise<PushedImage>;
-  /** Fetches the image, unless it is there. Its digest says what it is. Throws BuildFailure. */
-  pullImage(image: PushedImage, signal: AbortSignal): Promise<FoundImage>;
-  /** The newest image that carries all these labels. `tag` is put on it where it is missing. */
-  findImage(labels: Labels, tag?: string): Promise<FoundImage | undefined>;
-  /** Starts the deployment's container, or finds it. Throws LaunchFailure where it cannot run or has run already. */
-  startContainer(request: StartContainerRequest): Promise<StartedContainer>;
-  /** Resolves when the app is well. Throws LaunchFailure when it dies or is not within `timeoutMs`. */
-  waitUntilReady(request: ReadyRequest): Promise<void>;
-  /** Stops one container with a grace of 5 s, then removes it. Nothing there is fine. */
-  removeDeployment(launchId: string, deployment: number): Promise<void>;
-  /** Removes every container of the launch, and its network. Nothing there is fine. */
-  removeLaunch(launchId: string): Promise<void>;
-  /** Every container of this installation; of a launch the newest deployment first. */
-  listLaunches(): Promise<FoundLaunch[]>;
-  /** Every network of a launch of this installation. `removeLaunch` removes it, also where no container is left. */
-  listNetworks(): Promise<FoundNetwork[]>;
-  /** Keeps launches away from the host they run on. Throws LaunchFailure with the reason where it cannot. */
-  guard(): Promise<void>;
-  /** Takes away from the host's firewall what `guard` has set. */
-  unguard(): Promise<void>;
-  /** Looks after what protects from launches that run. To be asked every now and then; says what is wrong. */
-  protect(): Promise<EngineAnswer>;
-  /** Standard output and error, interleaved as written. Ends when the container or the signal does; empty if there is none. */
-  containerLogs(launchId: string, request?: LogsRequest): AsyncIterable<Uint8Array>;
-  /** The last lines of a deployment, or of the newest, for the reason of its failure. */
-  lastLines(launchId: string, deployment?: number): Promise<string[]>;
-  /**
-   * Every container of this installation that dies, also those that had died before the call or while the
-   * engine was away. A death may be reported twice; removal by us counts as one. Ends with the signal.
-   */
-  watchDeaths(signal: AbortSignal): AsyncIterable<ContainerDeath>;
-  readonly workspaces: Workspaces;
-};
+export type Docker = EngineStore &
+  Meter & {
+    /** Whether the engine answers within 2 s, and if not a sentence for people. Never throws. */
+    ping(): Promise<EngineAnswer>;
+    machine(): Promise<Machine>;
+    /** Which builder the Dockerfile needs. Throws BuildFailure where there is none, or no Dockerfile. */
+    planBuild(request: Pick<BuildImageRequest, 'directory' | 'dockerfilePath' | 'args'>): Promise<BuildPlan>;
+    /** Throws BuildFailure; or the signal's reason once it was aborted. */
+    buildImage(request: BuildImageRequest): Promise<BuiltImage>;
+    /** What an image that was made by this plan was made of, by what the engine has now. */
+    papersOf(plan: BuildPlan): Promise<Papers>;
+    /** Every step of a build that is a container, whoever's build it is. */
+    listBuildSteps(): Promise<BuildStep[]>;
+    removeBuildStep(containerId: string): Promise<void>;
+    /** Ends what an engine that was killed has left of BuildKit's steps; answers how many processes. */
+    endOrphanedSteps(): Promise<number>;
+    /** Gives the image this name in its registry and sends what is not there yet. Throws BuildFailure. */
+    pushImage(request: PushRequest): Promise<PushedImage>;
+    /** Fetches the image, unless it is there. Its digest says what it is. Throws BuildFailure. */
+    pullImage(image: PushedImage, signal: AbortSignal): Promise<FoundImage>;
+    /** The newest image that carries all these labels. `tag` is put on it where it is missing. */
+    findImage(labels: Labels, tag?: string): Promise<FoundImage | undefined>;
+    /** Starts the deployment's container, or finds it. Throws LaunchFailure where it cannot run or has run already. */
+    startContainer(request: StartContainerRequest): Promise<StartedContainer>;
+    /** Resolves when the app is well. Throws LaunchFailure when it dies or is not within `timeoutMs`. */
+    waitUntilReady(request: ReadyRequest): Promise<void>;
+    /** Stops one container with a grace of 5 s, then removes it. Nothing there is fine. */
+    removeDeployment(launchId: string, deployment: number): Promise<void>;
+    /** Removes every container of the launch, and its network. Nothing there is fine. */
+    removeLaunch(launchId: string): Promise<void>;
+    /** Every container of this installation; of a launch the newest deployment first. */
+    listLaunches(): Promise<FoundLaunch[]>;
+    /** Every network of a launch of this installation. `removeLaunch` removes it, also where no container is left. */
+    listNetworks(): Promise<FoundNetwork[]>;
+    /** Keeps launches away from the host they run on. Throws LaunchFailure with the reason where it cannot. */
+    guard(): Promise<void>;
+    /** Takes away from the host's firewall what `guard` has set. */
+    unguard(): Promise<void>;
+    /** Looks after what protects from launches that run. To be asked every now and then; says what is wrong. */
+    protect(): Promise<EngineAnswer>;
+    /** Standard output and error, interleaved as written. Ends when the container or the signal does; empty if there is none. */
+    containerLogs(launchId: string, request?: LogsRequest): AsyncIterable<Uint8Array>;
+    /** The last lines of a deployment, or of the newest, for the reason of its failure. */
+    lastLines(launchId: string, deployment?: number): Promise<string[]>;
+    /**
+     * Every container of this installation that dies, also those that had died before the call or while the
+     * engine was away. A death may be reported twice; removal by us counts as one. Ends with the signal.
+     */
+    watchDeaths(signal: AbortSignal): AsyncIterable<ContainerDeath>;
+    readonly workspaces: Workspaces;
+  };

@@ -21,6 +21,7 @@ import { pullImage, pushImage } from './docker-registry.ts';
 import { endOrphanedSteps, listBuildSteps, removeBuildStep } from './docker-steps.ts';
 import { exportImage, imageOf, importImage, machine } from './docker-transfer.ts';
 import type { BuildSettings, Engine, EngineSandbox } from './docker-types.ts';
+import { usageOf } from './docker-usage.ts';
 import { workspacesOf } from './docker-workspace.ts';
 import type { OneEngine } from './engine-types.ts';
 
@@ -94,6 +95,7 @@ export function openDocker({
     removeDeployment: (launchId, deployment) => removeDeployment(engine, launchId, deployment),
     removeLaunch: launchId => removeLaunch(engine, launchId),
     listLaunches: () => findContainers(engine),
+    usage: launchId => usageOf(engine, launchId),
     listNetworks: () => listNetworks(engine),
     containerLogs: (launchId, request) => containerLogs(engine, launchId, request),
     guard: () => ensureHostGuard(engine),

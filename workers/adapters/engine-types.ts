@@ -1,6 +1,7 @@
 /** The words of several engines: how they are asked as one, and what each can be asked for the sake of the others. */
 import type { Machine } from './docker-store-types.ts';
-import type { BuildLimits, Docker, EngineAnswer, FoundLaunch, FoundNetwork, Labels } from './docker-types.ts';
+import type { BuildLimits, Docker, EngineAnswer, FoundLaunch, Labels } from './docker-types.ts';
+import type { FoundNetwork } from './docker-usage-types.ts';
 
 /** The engine that is to do something does not answer, or none that may do it has room. It is worth waiting for. */
 export class NoEngine extends Error {

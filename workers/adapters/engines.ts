@@ -75,6 +75,8 @@ export function openEngines({ engines, awaySeconds, claims, log }: EnginesOption
     ...storesOf(group),
     ...guardsOf(group),
     listLaunches: async () => (await group.launches()).said.flatMap(({ value }) => value),
+    usage: async launchId =>
+      (await group.gatherSome(docker => docker.usage(launchId))).said.flatMap(({ value }) => value),
     listNetworks: async () =>
       (await group.gatherSome(docker => docker.listNetworks())).said.flatMap(({ value }) => value),
     survey: () => survey(group),

@@ -1,13 +1,16 @@
 /** Removing what is over: one container that was replaced, sleeps or failed, or at the end of a launch all that it had. */
+import type { Knex } from 'knex';
 import { stateOf } from '../../commands/execute.ts';
 import { launch } from '../../domain/apps/launch.ts';
 import type { Recorded } from '../../domain/events.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import type { LogStore } from '../../platform/log-store.ts';
-import type { Docker } from '../adapters/docker-types.ts';
+import type { Engines } from '../adapters/engine-types.ts';
 import { attempt, causedBy, type Effect, type Send, textOf } from '../effect.ts';
 import { pause } from '../inline-queue.ts';
+import type { QueueLog } from '../queue.ts';
 import { deploymentOf } from './launch.ts';
+import { readMeters } from './usage.ts';
 import { closeWorkspace, isAlone, leaveWorkspace } from './workspace-use.ts';
 
 const retirementsAtOnce = 16;
@@ -15,8 +18,10 @@ const removalsAtOnce = 8;
 const keptLinesMax = 2_000;
 
 export type RetireDeps = Send & {
-  readonly docker: Docker;
+  readonly sql: Knex;
+  readonly docker: Engines;
   readonly logs: LogStore;
+  readonly log: QueueLog;
   /** How long a container that was replaced still answers what it was asked before. */
   readonly drainMs: number;
 };
@@ -40,6 +45,7 @@ export function retire(deps: RetireDeps): Effect {
       signal.throwIfAborted();
       faultPoint('retire.drained');
       await keepLogs(deps, launchId, deployment);
+      await readMeters(deps, launchId, deps.log);
       faultPoint('retire.kept');
       await deps.docker.removeDeployment(launchId, deployment);
       faultPoint('retire.removed');
@@ -80,6 +86,7 @@ export function removeLaunch(deps: RetireDeps): Effect {
       if (found === null || cause === undefined) return;
       if (!(await deps.docker.ping()).ok) return;
       for (const deployment of leftOf(found.events)) await keepLogs(deps, launchId, deployment);
+      await readMeters(deps, launchId, deps.log);
       faultPoint('remove.kept');
       await deps.docker.removeLaunch(launchId);
       faultPoint('remove.removed');
