@@ -39,9 +39,11 @@ export async function capGroup(root: string, limits: BuildLimits): Promise<strin
 async function capSeparate(root: string, limits: BuildLimits): Promise<void> {
   const write = (controller: string, file: string, value: number) =>
     put(path.join(root, controller, group), file, value);
-  await write('memory', 'memory.limit_in_bytes', limits.memoryBytes);
+  // The kernel wants memory with swap never below memory alone: which of them goes first depends on whether the limit rises.
+  await write('memory', 'memory.limit_in_bytes', limits.memoryBytes).catch(ignoreInvalid);
   // Only there where the kernel counts swap.
   await write('memory', 'memory.memsw.limit_in_bytes', limits.memoryBytes).catch(ignoreMissing);
+  await write('memory', 'memory.limit_in_bytes', limits.memoryBytes);
   await write('cpu', 'cpu.cfs_period_us', periodUs);
   await write('cpu', 'cpu.cfs_quota_us', Math.round(limits.cpus * periodUs));
   await write('cpu', 'cpu.shares', limits.cpuShares ?? cpuSharesDefault);
@@ -75,7 +77,13 @@ async function put(folder: string, file: string, value: number | string): Promis
 }
 
 function ignoreMissing(error: unknown): void {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EINVAL'))
-    return;
-  throw error;
+  if (!isCode(error, 'ENOENT', 'EINVAL')) throw error;
+}
+
+function ignoreInvalid(error: unknown): void {
+  if (!isCode(error, 'EINVAL')) throw error;
+}
+
+function isCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

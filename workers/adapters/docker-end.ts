@@ -1,7 +1,12 @@
 /** How a container ended, in words. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type Dockerode from 'dockerode';
 import { labelOf } from './docker-types.ts';
 
 const reasonCharsMax = 500;
+const killed = 137;
+const noteMsMax = 500;
+const noteLookMs = 50;
 
 /** What shells, the container's init and the kernel mean by an exit code. */
 const meaningOf: Readonly<Record<number, string>> = {
@@ -10,6 +15,25 @@ const meaningOf: Readonly<Record<number, string>> = {
   137: 'it was killed',
   139: 'it touched memory that is not its own',
 };
+
+/**
+ * What the engine knows of a container. That one was killed for the memory it used reaches the engine by another way than that
+ * it has ended, and sometimes later: of one that was killed it is waited for, half a second at most.
+ */
+export async function inspectSettled(
+  container: Dockerode.Container,
+): Promise<Dockerode.ContainerInspectInfo> {
+  let found = await container.inspect();
+  for (let waited = 0; waited < noteMsMax && isUnexplained(found); waited += noteLookMs) {
+    await wait(noteLookMs);
+    found = await container.inspect();
+  }
+  return found;
+}
+
+function isUnexplained({ State: state }: Dockerode.ContainerInspectInfo): boolean {
+  return !state.Running && state.ExitCode === killed && !state.OOMKilled;
+}
 
 /** How a container ended, in a sentence; and in another what may be behind it, where its image would have run as root. */
 export function endOf(

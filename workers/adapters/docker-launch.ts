@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { containerOptions, type Plug } from './docker-confine.ts';
 import { ensureWayOut } from './docker-egress.ts';
-import { endOf } from './docker-end.ts';
+import { endOf, inspectSettled } from './docker-end.ts';
 import { engineFacts } from './docker-engine-facts.ts';
 import { containerName, findContainer, findContainers, isStatus, unless } from './docker-found.ts';
 import { ensureHostGuard } from './docker-host-guard.ts';
@@ -90,7 +90,7 @@ async function placeOf(
     NetworkSettings: network,
     State: state,
     Config: config,
-  } = await container.inspect();
+  } = await inspectSettled(container);
   const of = { containerId, engine: engine.name };
   const published = network.Ports[`${port}/tcp`]?.[0];
   if (state.Running && published !== undefined) {

@@ -1,7 +1,7 @@
 /** What containers say while they live, and the news that they have died. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
-import { endOf } from './docker-end.ts';
+import { endOf, inspectSettled } from './docker-end.ts';
 import { deploymentOf, findContainer, isStatus } from './docker-found.ts';
 import { type ContainerDeath, type Engine, type LogsRequest, labelOf } from './docker-types.ts';
 
@@ -153,7 +153,7 @@ async function deathOf(
   if (launchId === undefined) return undefined;
   const who = { launchId, deployment: deploymentOf(attributes), containerId };
   try {
-    const { State: state, Config: config } = await engine.api.getContainer(containerId).inspect();
+    const { State: state, Config: config } = await inspectSettled(engine.api.getContainer(containerId));
     if (state.Running) return undefined;
     const reason = endOf(state, config.Labels);
     return { ...who, reason, exitCode: state.ExitCode, oomKilled: state.OOMKilled };

@@ -6,7 +6,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { endOf } from './docker-end.ts';
+import { endOf, inspectSettled } from './docker-end.ts';
 import { deploymentOf, isStatus } from './docker-found.ts';
 import { healthCommandOf, runHealthCheck, type Verdict } from './docker-health.ts';
 import { lastLinesOf } from './docker-logs.ts';
@@ -124,7 +124,7 @@ type Alive = { launchId: string; deployment: number; command: string[] | undefin
 
 async function requireAlive(engine: Engine, containerId: string): Promise<Alive> {
   try {
-    const { State: state, Config: config } = await engine.api.getContainer(containerId).inspect();
+    const { State: state, Config: config } = await inspectSettled(engine.api.getContainer(containerId));
     const launchId = config.Labels[labelOf.launch] ?? '';
     const deployment = deploymentOf(config.Labels);
     if (state.Running) return { launchId, deployment, command: healthCommandOf(config) };

@@ -47,9 +47,13 @@ export class LogModel {
   /** The last append that was stored, to be sent once more: it has to give the same, and change nothing. */
   get last() {
     const last = this.#last;
-    return last === undefined || this.#of(last.stream).isEnded || last.expected === 'no_stream'
-      ? undefined
-      : last;
+    if (last === undefined) return undefined;
+    const { isEnded, isDeleted } = this.#of(last.stream);
+    // Whether the stream is there is asked before whether the events are.
+    if (isEnded || last.expected === 'no_stream' || (last.expected === 'stream_exists' && isDeleted)) {
+      return undefined;
+    }
+    return last;
   }
 
   #describe(name: string, kept: Kept): void {

@@ -11,7 +11,11 @@ import { openDocker } from '../../../workers/adapters/docker.ts';
 import { BuildFailure, type BuildImageRequest, labelOf } from '../../../workers/adapters/docker-types.ts';
 import { alone, openTestDocker } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
+import { takeTurns } from '../../support/turn.ts';
 import { eventually } from '../../support/workers.ts';
+
+// The engine holds the steps of all that BuildKit builds together to one limit.
+takeTurns('buildkit');
 
 const { api, docker, instance, folderOf, cleanUp } = openTestDocker();
 const from = `FROM ${busyboxImage}\n`;
@@ -172,19 +176,29 @@ suite('building images by BuildKit', () => {
   });
 
   test('memory and processes of its steps are limited, all together', async () => {
-    const hungry = `${from}${mount} echo hungry; tail /dev/zero\n`;
+    // Whoever had less before, or more, does not matter.
+    for (const memoryBytes of [16 * 1024 * 1024, 512 * 1024 * 1024]) {
+      await (await build({ Dockerfile: `${from}${mount} true\n` }, { limits: { ...limits, memoryBytes } }))
+        .done;
+    }
+    const hungry = `${from}${mount} echo ${instance}; tail /dev/zero\n`;
     const { reason, retryable } = await failure((await build({ Dockerfile: hungry })).done);
     assert.match(reason, /code: 137.*memory/);
     assert.equal(retryable, false);
-    const forks = `${from}${mount} for i in $(seq 200); do sleep 20 & done; echo all\n`;
+    const forks = `${from}${mount} : ${instance}; for i in $(seq 200); do sleep 20 & done; echo all\n`;
     const { done, lines } = await build({ Dockerfile: forks });
     await failure(done);
     assert.ok(lines.some(line => /can't fork/.test(line)) && !lines.includes('all'), lines.join('\n'));
-    const group = '/sys/fs/cgroup/cpu/docker/buildkit';
-    const read = (file: string) => readFile(path.join(group, file), 'utf8').then(text => text.trim());
+    const read = (controller: string, file: string) =>
+      readFile(path.join('/sys/fs/cgroup', controller, 'docker/buildkit', file), 'utf8').then(Number);
     assert.deepEqual(
-      [await read('cpu.cfs_quota_us'), await read('cpu.cfs_period_us'), await read('cpu.shares')],
-      ['100000', '100000', '100'],
+      await Promise.all([
+        read('memory', 'memory.limit_in_bytes'),
+        read('cpu', 'cpu.cfs_quota_us'),
+        read('cpu', 'cpu.cfs_period_us'),
+        read('cpu', 'cpu.shares'),
+      ]),
+      [limits.memoryBytes, 100_000, 100_000, 100],
     );
   });
 

@@ -18,8 +18,8 @@ const guarded = openTestDocker({ sandbox: { bridgePrefix: prefix, egressPort } }
 
 const rules = (tables = 'iptables') => execFileSync(tables, ['-S']).toString().split('\n');
 const ours = (tables = 'iptables') => rules(tables).filter(line => line.includes(`APPHUB-${prefix}`));
-const others = () => rules().filter(line => !line.includes(`APPHUB-${prefix}`) && !line.includes(prefix));
-/** What else there is comes and goes with containers; these stay. */
+/** Of networks beside these tests, rules come and go meanwhile: each of them names an interface. */
+const others = () => rules().filter(line => !line.includes(`APPHUB-${prefix}`) && !/ -[io] /.test(line));
 const ownAddress = () =>
   Object.values(os.networkInterfaces())
     .flatMap(each => each ?? [])
@@ -45,17 +45,20 @@ suite('the host guard', () => {
   });
 
   test('sets its rules in front of all others, and touches no other', async () => {
+    const foreign = ['INPUT', '-s', '192.0.2.77/32', '-j', 'DROP'];
+    execFileSync('iptables', ['-I', ...foreign]);
     const before = others();
+    assert.ok(before.includes(`-A ${foreign.join(' ')}`));
     await guarded.docker.guard();
     assert.deepEqual(ours().toSorted(), wanted.toSorted());
-    assert.equal(
-      rules().find(line => line.startsWith('-A INPUT')),
-      wanted[2],
-    );
+    const input = rules().filter(line => line.startsWith('-A INPUT'));
+    assert.ok(input.indexOf(`${wanted[2]}`) < input.indexOf(`-A ${foreign.join(' ')}`), input.join('\n'));
+    assert.ok(input.includes(`${wanted[2]}`));
     const six = ours('ip6tables');
     assert.equal(six.length, wanted.length);
     assert.ok(six.includes(`-A APPHUB-${prefix}-IN -j DROP`));
     assert.deepEqual(others(), before);
+    execFileSync('iptables', ['-D', ...foreign]);
   });
 
   test('what listens on the host cannot be reached from a launch, with it; without it, it could', async () => {

@@ -13,7 +13,11 @@ import { startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { registryUser, startTestRegistry, type TestRegistry } from '../../support/registry.ts';
 import { commitTo, makeRepo } from '../../support/sample-repos.ts';
+import { takeTurns } from '../../support/turn.ts';
 import { eventually, found, history, openWorkerBench } from '../../support/workers.ts';
+
+// The engine holds the steps of all that BuildKit builds together to one limit.
+takeTurns('buildkit');
 
 const { api, docker, instance, imageOf, cleanUp } = openTestDocker();
 const log = openLogger({ level: 'silent' });

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { inspectSettled } from '../../../workers/adapters/docker-end.ts';
 import type { StartedContainer } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { ensureTestImages } from '../../support/images.ts';
@@ -73,7 +74,7 @@ suite('while apps do harm, all at once', { concurrency: true }, () => {
     const hog = await start('exec tail /dev/zero');
     await neighbourAnswers();
     const state = await until(async () => {
-      const { State } = await api.getContainer(hog.containerId).inspect();
+      const { State } = await inspectSettled(api.getContainer(hog.containerId));
       return State.Running ? undefined : State;
     });
     assert.deepEqual([state.OOMKilled, state.ExitCode], [true, 137]);

@@ -12,7 +12,11 @@ import { openTestDocker } from '../../support/docker.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { commitTo, makeRepo } from '../../support/sample-repos.ts';
+import { takeTurns } from '../../support/turn.ts';
 import { eventually, found, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
+
+// The engine holds the steps of all that BuildKit builds together to one limit.
+takeTurns('buildkit');
 
 const { api, docker, instance, cleanUp } = openTestDocker();
 let root: string;

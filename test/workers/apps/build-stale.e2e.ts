@@ -15,8 +15,12 @@ import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { startBuild } from '../../support/play.ts';
 import { startTestRegistry, type TestRegistry } from '../../support/registry.ts';
 import { commitTo, makeRepo } from '../../support/sample-repos.ts';
+import { takeTurns } from '../../support/turn.ts';
 import { openWorkerProcesses, type WorkerProcesses } from '../../support/worker-process.ts';
 import { eventually, found, history, openWorkerBench } from '../../support/workers.ts';
+
+// The engine holds the steps of all that BuildKit builds together to one limit.
+takeTurns('buildkit');
 
 const from = `FROM ${busyboxImage}\n`;
 let root: string;
