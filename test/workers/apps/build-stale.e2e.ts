@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { type Docker, labelOf } from '../../../workers/adapters/docker-types.ts';
 import { alone, openTestDocker } from '../../support/docker.ts';
 import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
@@ -49,6 +49,14 @@ async function processesOf(...command: string[]): Promise<number[]> {
 }
 const runs = (seconds: string) =>
   eventually(async () => assert.equal((await processesOf('sleep', seconds)).length, 1));
+/** An engine that is killed before it has written down that a container runs never ends it. */
+const isKnown = (docker: Docker) =>
+  eventually(async () => {
+    assert.deepEqual(
+      (await docker.listBuildSteps()).map(({ isRunning }) => isRunning),
+      [true],
+    );
+  });
 const isGone = (seconds: string) =>
   eventually(async () => assert.deepEqual(await processesOf('sleep', seconds), []));
 
@@ -145,6 +153,7 @@ suite('a build whose engine is killed', () => {
       const buildId = await bench.requestBuild(specOf(`engine-${name}`, dockerfile));
       await runs(seconds);
       const [before] = await processesOf('sleep', seconds);
+      if (name === 'classic') await isKnown(docker);
       await engine.kill();
       await eventually(async () =>
         assert.match(await bench.logText(buildId), /\nINTERRUPTED .*tried again\n/),
@@ -191,6 +200,7 @@ suite('a build whose engine is killed', () => {
     for (let attempt = 1; attempt <= 4; attempt += 1) await startBuild(target, buildId);
     await bench.start({ everyMs: { docker: 100, sweep: 500 } });
     await runs(seconds);
+    await isKnown(docker);
     await engine.kill();
     const { data } = await eventually(() => found(bench, 'BuildFailed', buildId));
     assert.equal(data.attempt, 5);
