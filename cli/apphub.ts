@@ -51,6 +51,11 @@ const nouns: Readonly<Record<string, Noun>> = {
     implied: 'list',
     load: async () => (await import('./engines.ts')).verbs,
   },
+  projections: {
+    summary: 'The tables: how they stand, making them anew, and what is wrong in them',
+    implied: 'list',
+    load: async () => (await import('./projections.ts')).verbs,
+  },
   guard: {
     summary: 'The firewall of the host that launches run on',
     load: async () => (await import('./guard.ts')).verbs,

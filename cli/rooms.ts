@@ -275,7 +275,7 @@ async function openApi(
     version,
     serverFactory,
   });
-  await registerMetrics(app);
+  await registerMetrics(app, shared.sql);
   const { addresses, invites } = openInvitations(options, secrets);
   if (rooms.includes('commands')) {
     await registerCommands(app, {

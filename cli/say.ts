@@ -62,7 +62,7 @@ const paths = (data: Data) =>
   ((data.volumes ?? []) as { path?: string }[]).map(({ path }) => text(path)).join(', ');
 
 /** `app_id=todo, position=42` of a key as JSON. */
-const keyWords = (key: string) =>
+export const keyWords = (key: string) =>
   Object.entries(JSON.parse(key) as Record<string, string>)
     .map(([column, value]) => `${column}=${value}`)
     .join(', ');

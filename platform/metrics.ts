@@ -1,14 +1,20 @@
 /** Figures for Prometheus: the process itself, and every request by route, method and status. */
 import type { FastifyInstance } from 'fastify';
+import type { Knex } from 'knex';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { projectionFigures } from './projection-metrics.ts';
 
 /** Seconds. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Adds GET /metrics, in the text format of Prometheus. Routes are named by their pattern, so the number of series is bounded. */
-export async function registerMetrics(app: FastifyInstance): Promise<void> {
+/**
+ * Adds GET /metrics, in the text format of Prometheus. Routes are named by their pattern, so the number of series is bounded.
+ * With `sql` also how the tables stand.
+ */
+export async function registerMetrics(app: FastifyInstance, sql?: Knex): Promise<void> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  if (sql !== undefined) projectionFigures(registry, sql);
   const seconds = new Histogram({
     name: 'apphub_http_request_seconds',
     help: 'From the first byte of a request to the last of its answer',

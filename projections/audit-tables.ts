@@ -46,7 +46,7 @@ async function openShadow(tx: Knex, projection: Projection): Promise<Generation>
     const schema = schemaOf(projection, generation);
     await tx.raw('drop schema if exists ?? cascade', [schema]);
     await makeScratch(tx, projection, schema);
-    const row = { name, generation, version, role: 'shadow', position: null, is_checked: false };
+    const row = { name, generation, version, role: 'shadow', position: null, is_checked: false, events: 0 };
     await tx('projection_generations').insert({ ...row, started_at: tx.fn.now() });
   }
   await tx('projection_audits').insert({ name }).onConflict('name').ignore();

@@ -121,6 +121,7 @@ type Part = {
   readonly from: string | null;
   readonly statements: readonly Statement[];
   readonly of: Generation;
+  readonly count: number;
   readonly requests: readonly Recorded<Request>[];
 };
 type Work = { readonly parts: readonly Part[]; readonly to: bigint; readonly at: string | null };
@@ -140,7 +141,8 @@ export function plan(followed: readonly Generation[], { events, position: to }: 
     const schema = schemaOf(projection, generation);
     const isLive = one.role === 'live';
     const requests = isLive ? unseen.filter(event => isRequest(event, name)) : [];
-    return { schema, name, version, generation, isLive, from, statements, of: one, requests } as Part;
+    const count = unseen.length;
+    return { schema, name, version, generation, isLive, from, statements, of: one, count, requests } as Part;
   });
   return { parts, to, at: events.at(-1)?.created ?? null };
 }
@@ -173,21 +175,35 @@ function* opsOfAll(projection: Projection, events: readonly Recorded[]) {
   for (const event of events) yield* opsOf(projection, event);
 }
 
+/** Events a second, more of it of late: the time from one stored batch to the next is that of the batch. */
+const speed = `events_per_second = case when v.events = 0 or now() <= coalesce(c.moved_at, c.started_at) then c.events_per_second
+  else v.events / extract(epoch from now() - coalesce(c.moved_at, c.started_at)) * 0.4
+    + coalesce(c.events_per_second, v.events / extract(epoch from now() - coalesce(c.moved_at, c.started_at))) * 0.6 end`;
+
 /** A second projector finds a checkpoint moved, and stops before it has changed anything. */
 async function moveCheckpoints(tx: Knex, { parts, to, at }: Work): Promise<void> {
   const live = parts.filter(({ isLive }) => isLive);
   const beside = parts.filter(({ isLive }) => !isLive);
   const rowsOf = (some: readonly Part[]) =>
     JSON.stringify(
-      some.map(({ name, version, generation, from }) => ({ name, version, generation, position: from })),
+      some.map(({ name, version, generation, from, count }) => ({
+        name,
+        version,
+        generation,
+        position: from,
+        events: count,
+      })),
     );
   const moved = (table: string, set: string) =>
-    `update ${table} as c set position = ?::bigint, moved_at = now()${set}
+    `update ${table} as c set position = ?::bigint, moved_at = now(), events = c.events + v.events${set}
      from json_populate_recordset(null::${table}, ?::json) as v
      where c.name = v.name and c.version = v.version and c.generation = v.generation
        and c.position is not distinct from v.position`;
   if (beside.length > 0) {
-    const { rowCount } = await tx.raw(moved('projection_generations', ''), [to.toString(), rowsOf(beside)]);
+    const { rowCount } = await tx.raw(moved('projection_generations', `, ${speed}`), [
+      to.toString(),
+      rowsOf(beside),
+    ]);
     if (rowCount !== beside.length) throw new Error('another projector has moved a checkpoint');
   }
   if (live.length === 0) return;

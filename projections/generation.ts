@@ -41,7 +41,10 @@ export async function createGenerations(sql: Knex): Promise<void> {
     create table if not exists projection_generations (
       name text not null, generation integer not null, version integer not null, role text not null, position bigint,
       is_checked boolean not null, problem text, started_at timestamptz not null, moved_at timestamptz,
-      primary key (name, generation))`);
+      primary key (name, generation));
+    alter table projection_checkpoints add column if not exists events bigint;
+    alter table projection_generations add column if not exists events bigint;
+    alter table projection_generations add column if not exists events_per_second real`);
 }
 
 /**
@@ -120,7 +123,8 @@ async function makeFirst(tx: Knex, projection: Projection): Promise<Generation> 
   await makeTables(tx, projection, generation);
   await showTables(tx, projection, generation);
   const now = tx.fn.now();
-  const row = { name, version, position: null, event_at: null, moved_at: now, shown_at: now, generation };
+  const none = { position: null, event_at: null, events: 0 };
+  const row = { name, version, ...none, moved_at: now, shown_at: now, generation };
   await tx('projection_checkpoints').insert(row).onConflict('name').merge();
   return { projection, generation, role: 'live', isChecked: true, position: null };
 }
@@ -144,6 +148,7 @@ async function makeNext(tx: Knex, projection: Projection, isChecked: boolean): P
     role,
     position: null,
     is_checked: isChecked,
+    events: 0,
     started_at: tx.fn.now(),
   });
   return { projection, generation, role, isChecked, position: null };
@@ -239,11 +244,17 @@ async function switchOne(tx: Knex, { projection, generation }: Generation): Prom
     version: before.version,
     role: 'kept',
     position: before.position,
+    events: before.events,
     is_checked: true,
     started_at: tx.fn.now(),
     moved_at: tx.fn.now(),
   });
-  await tx('projection_checkpoints')
-    .where({ name })
-    .update({ version, generation, position: next.position, moved_at: tx.fn.now(), shown_at: tx.fn.now() });
+  await tx('projection_checkpoints').where({ name }).update({
+    version,
+    generation,
+    position: next.position,
+    events: next.events,
+    moved_at: tx.fn.now(),
+    shown_at: tx.fn.now(),
+  });
 }

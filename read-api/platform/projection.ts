@@ -1,6 +1,7 @@
-/** How the tables stand: which generation of each projection is read, what is filled beside it, and how far. */
+/** How the tables stand: which generation of each projection is read, what is filled beside it, how far, and what is wrong. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
+import { Problem } from '../../platform/problem.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { Count, listOf, nullable, Position, Text, Time } from '../shapes.ts';
 
@@ -11,6 +12,22 @@ const Beside = Type.Object({
   position: nullable(Position),
   problem: nullable(Text),
   startedAt: Time,
+  /** Null where it was begun before events were counted. */
+  events: nullable(Count),
+  eventsTotal: nullable(Count),
+  eventsPerSecond: nullable(Type.Number()),
+  secondsLeft: nullable(Count),
+});
+
+const Audit = Type.Object({
+  state: Text,
+  rows: Count,
+  wrongRows: Count,
+  soundUpTo: nullable(Position),
+  checkedAt: nullable(Time),
+  shadowPosition: nullable(Position),
+  repairWanted: Type.Boolean(),
+  repairProblem: nullable(Text),
 });
 
 const Projection = Type.Object({
@@ -19,8 +36,26 @@ const Projection = Type.Object({
   generation: Count,
   position: nullable(Position),
   movedAt: nullable(Time),
+  events: nullable(Count),
   beside: Type.Array(Beside),
+  /** Null where the self-audit has never been here. */
+  audit: nullable(Audit),
 });
+
+const Divergence = Type.Object({
+  table: Text,
+  key: Text,
+  kind: Text,
+  columns: Type.Array(Text),
+  position: nullable(Position),
+  soundUpTo: nullable(Position),
+  comparedAt: Position,
+  foundAt: Time,
+});
+
+const config = { scope: 'metrics:read' } as const;
+const tags = ['projections'];
+const params = Type.Object({ projection: Type.String({ pattern: '^[a-z][a-z0-9_]{0,62}$' }) });
 
 export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness }): FastifyPluginAsyncTypebox {
   return async app => {
@@ -28,36 +63,81 @@ export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
     app.get(
       '/projections',
       {
-        config: { scope: 'metrics:read' },
+        config,
         schema: {
-          tags: ['projections'],
-          summary: 'Every projection: what is read, and what is filled or kept beside it',
+          tags,
+          summary:
+            'Every projection: what is read, what is filled or kept beside it, and what the self-audit found',
           querystring: Type.Object(After),
           response: { 200: listOf(Projection) },
         },
       },
       async () => {
-        const rows = await sql('projection_checkpoints')
-          .orderBy('name')
-          .select('name', 'version', 'generation', 'moved_at', sql.raw('position::text as position'));
-        const beside = await sql('projection_generations')
-          .orderBy('generation')
-          .select('*', sql.raw('position::text as at'));
-        const data = rows.map(row => ({
-          name: row.name,
-          version: row.version,
-          generation: row.generation,
-          position: row.position,
-          movedAt: row.moved_at,
-          beside: beside.filter(({ name }) => name === row.name).map(besideOf),
-        }));
+        // What is shown and what is beside it are of one moment.
+        const data = await sql.transaction(projectionsOf, {
+          isolationLevel: 'repeatable read',
+          readOnly: true,
+        });
         return { data, meta: { nextCursor: null } } as never;
+      },
+    );
+    app.get(
+      '/projections/:projection/divergences',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'Rows of a projection that are not what the log says, the first hundred of them',
+          params,
+          querystring: Type.Object(After),
+          response: { 200: listOf(Divergence) },
+        },
+      },
+      async request => {
+        const { projection: name } = request.params;
+        const found = await sql('projection_checkpoints').where({ name }).first('name');
+        if (found === undefined)
+          throw new Problem(404, 'not-found', 'There is no projection of this name', {
+            extra: { projection: name },
+          });
+        return { data: await divergencesOf(sql, name), meta: { nextCursor: null } } as never;
       },
     );
   };
 }
 
-function besideOf(row: Record<string, unknown>) {
+async function projectionsOf(sql: Knex) {
+  const rows = await sql('projection_checkpoints')
+    .orderBy('name')
+    .select('name', 'version', 'generation', 'moved_at', 'events', sql.raw('position::text as position'));
+  const others = await sql('projection_generations')
+    .orderBy('generation')
+    .select('*', sql.raw('position::text as at'));
+  const audits = await sql('projection_audits').select('*', sql.raw('sound_up_to::text as sound'));
+  return rows.map(row => {
+    const own = others.filter(({ name }) => name === row.name);
+    const shadow = own.find(({ role }) => role === 'shadow');
+    const audit = audits.find(({ name }) => name === row.name);
+    return {
+      name: row.name,
+      version: row.version,
+      generation: row.generation,
+      position: row.position,
+      movedAt: row.moved_at,
+      events: row.events,
+      beside: own.filter(one => one !== shadow).map(one => besideOf(one, row.events)),
+      audit: audit === undefined || shadow === undefined ? null : auditOf(audit, shadow.at),
+    };
+  });
+}
+
+type Row = Record<string, unknown>;
+
+function besideOf(row: Row, eventsTotal: number | null) {
+  const events = row.events as number | null;
+  const perSecond = row.events_per_second as number | null;
+  const isFilled = row.role === 'next' && row.problem === null;
+  const left = eventsTotal === null || events === null ? null : Math.max(0, eventsTotal - events);
   return {
     generation: row.generation,
     version: row.version,
@@ -65,5 +145,44 @@ function besideOf(row: Record<string, unknown>) {
     position: row.at,
     problem: row.problem,
     startedAt: row.started_at,
+    events,
+    eventsTotal,
+    eventsPerSecond: isFilled && perSecond !== null ? Math.round(perSecond) : null,
+    secondsLeft: isFilled && left !== null && perSecond ? Math.ceil(left / perSecond) : null,
   };
+}
+
+function auditOf(row: Row, shadowPosition: string | null) {
+  return {
+    state: row.state,
+    rows: row.rows,
+    wrongRows: row.wrong_rows,
+    soundUpTo: row.sound,
+    checkedAt: row.checked_at,
+    shadowPosition,
+    repairWanted: row.repair_wanted,
+    repairProblem: row.repair_problem,
+  };
+}
+
+async function divergencesOf(sql: Knex, name: string) {
+  const rows = await sql('projection_divergences')
+    .where({ name })
+    .orderBy(['table', 'key'])
+    .select(
+      '*',
+      ...['position', 'sound_up_to', 'compared_at'].map(column =>
+        sql.raw('??::text as ??', [column, `${column}_text`]),
+      ),
+    );
+  return rows.map(row => ({
+    table: row.table,
+    key: row.key,
+    kind: row.kind,
+    columns: row.columns,
+    position: row.position_text,
+    soundUpTo: row.sound_up_to_text,
+    comparedAt: row.compared_at_text,
+    foundAt: row.found_at,
+  }));
 }

@@ -24,6 +24,19 @@ suite('metrics', async () => {
     assert.match(text, /^process_cpu_seconds_total /m);
   });
 
+  test('each projection says how many events it holds, and what the self-audit found', async () => {
+    await api
+      .sql('projection_audits')
+      .insert({ name: 'apps_builds', rows: 7, wrong_rows: 2, checked_at: api.sql.fn.now() })
+      .onConflict('name')
+      .merge();
+    const { text } = await api.ask('GET', '/metrics');
+    assert.match(text, /^apphub_projection_events\{projection="apps_builds"\} \d+$/m);
+    assert.match(text, /^apphub_projection_audit_wrong_rows\{projection="apps_builds"\} 2$/m);
+    assert.match(text, /^apphub_projection_audit_age_seconds\{projection="apps_builds"\} [\d.e-]+$/m);
+    assert.doesNotMatch(text, /apphub_projection_audit_wrong_rows\{projection="apps_tags"/);
+  });
+
   test('they are not for everybody', async () => {
     assertProblem(await api.ask('GET', '/metrics', { token: null }), 401, 'unauthorized');
     assertProblem(await api.ask('GET', '/metrics', { token: 'nothing' }), 403, 'forbidden');

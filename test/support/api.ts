@@ -158,7 +158,7 @@ export async function startApi(options: ApiOptions = {}) {
       note('error')({ err: error, url: request.url }, error.message);
     }
   });
-  await registerMetrics(app);
+  await registerMetrics(app, sql);
   const addresses = previewAddresses({ domain: 'localhost', port: 80, publicUrl: 'http://localhost' });
   const invites = openInvites({ grants, addresses, now: clock.now });
   await registerCommands(app, {
