@@ -53,6 +53,7 @@ export async function describeApi(version: string): Promise<object> {
     sql,
     store,
     stored: store,
+    past: undefined,
     fresh: {
       waitFor: async () => undefined,
       check: async () => undefined,

@@ -1,4 +1,4 @@
-/** Puts together what keeps the tables: the projector, and the self-audit, whose findings become events. */
+/** Puts together what keeps the tables: the projector, the past, and the self-audit, whose findings become events. */
 import { systemClock } from '../commands/clock.ts';
 import { execute } from '../commands/execute.ts';
 import { type ProjectionCommand, projectionRequests } from '../domain/platform/projection.ts';
@@ -8,17 +8,22 @@ import type { Log } from '../platform/log.ts';
 import type { openPostgres } from '../platform/postgres.ts';
 import type { Report } from '../projections/audit-settle.ts';
 import { projections } from '../projections/index.ts';
+import { keepPast } from '../projections/past.ts';
 import { project } from '../projections/projector.ts';
 import { selfAudit } from '../projections/self-audit.ts';
 
-type Options = Pick<Config, 'audit'> & { readonly log: Log };
+type Options = Pick<Config, 'audit' | 'timeTravel'> & { readonly log: Log };
 type Parts = { readonly sql: ReturnType<typeof openPostgres>; readonly store: EventStore };
 
-/** Both run until they are closed. */
-export function openProjections({ audit, log }: Options, { sql, store }: Parts): { close(): Promise<void> } {
+/** All run until they are closed. */
+export function openProjections(
+  { audit, timeTravel, log }: Options,
+  { sql, store }: Parts,
+): { close(): Promise<void> } {
   const stop = new AbortController();
   const deps = { sql, store, projections, log, signal: stop.signal };
   const runs = [project(sql, store, projections, deps)];
+  if (timeTravel) runs.push(keepPast(sql, store, projections, deps));
   if (audit.selfPercent > 0) {
     const report = reportTo(store);
     runs.push(selfAudit({ ...deps, report, percent: audit.selfPercent, everySeconds: audit.selfSeconds }));

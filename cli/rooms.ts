@@ -41,6 +41,8 @@ import { openProjections } from './projections-room.ts';
 import { tablesAreThere } from './tables-there.ts';
 
 const answersMsMax = 4_000;
+/** Reads of an earlier time that run at once in a process; further ones wait for their turn. */
+const pastReadsMax = 8;
 
 export type RoomsOptions = Config & {
   readonly rooms: readonly Room[];
@@ -128,6 +130,14 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     egress,
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
   };
+}
+
+/** Connections of its own, few: what looks back may be slow, and holds up nobody. */
+function openPastReads({ databaseUrl = '', timeTravel }: RoomsOptions, closings: Closing[]) {
+  if (!timeTravel) return undefined;
+  const past = openPostgres(databaseUrl, { name: 'apphub past', connectionsMax: pastReadsMax });
+  closings.push(() => past.destroy());
+  return past;
 }
 
 async function openWorkers(options: RoomsOptions, shared: Shared, closings: Closing[]): Promise<void> {
@@ -303,6 +313,7 @@ async function openApi(
     const description = await describeApi(version);
     await registerReads(app, {
       ...shared,
+      past: openPastReads(options, closings),
       fresh,
       receipts,
       previewUrl: launchId => `${addresses.originOf(launchId)}/`,

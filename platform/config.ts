@@ -64,6 +64,7 @@ export type Config = {
   readonly launches: LaunchConfig;
   readonly sandbox: SandboxConfig;
   readonly audit: AuditConfig;
+  readonly timeTravel: boolean;
   readonly storage: StorageConfig;
   readonly workspaces: WorkspaceConfig;
   readonly usage: UsageConfig;
@@ -179,6 +180,7 @@ export function readConfig(env: Env): Config {
     },
     sandbox: parsed(() => readSandbox(env)),
     audit: parsed(() => readAudit(env)),
+    timeTravel: flag(env, 'APPHUB_TIME_TRAVEL', true),
     storage: parsed(() => readStorage(env)),
     workspaces: parsed(() => readWorkspaces(env)),
     usage: parsed(() => readUsage(env)),

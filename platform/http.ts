@@ -13,6 +13,7 @@ import Fastify, {
 } from 'fastify';
 import { Refusal } from '../domain/kernel/refusal.ts';
 import { LogUnavailable, WrongRevision } from '../eventstore/store.ts';
+import { refuseAsOf } from './as-of.ts';
 import { type Credentials, requireScopes } from './auth.ts';
 import { trusts } from './client-address.ts';
 import { allowOrigins } from './cors.ts';
@@ -68,6 +69,7 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
   answerProblems(app, answer, knowRoutes(app));
   allowOrigins(app, options.corsOrigins ?? []);
   requireScopes(app, options.credentials, options.limiter);
+  refuseAsOf(app);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -178,6 +178,21 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     title: 'This was asked too often',
     advice: 'Go on after the seconds of `Retry-After`; the field `RateLimit` says how many are left.',
   },
+  'as-of-unsupported': {
+    status: 400,
+    title: 'This cannot be asked for an earlier time',
+    advice: 'Leave `asOf` away: `detail` says why it is answered for the present only.',
+  },
+  'as-of-future': {
+    status: 400,
+    title: 'The time or position in `asOf` is in the future',
+    advice: 'Ask for one that has been: GET /past says which.',
+  },
+  'as-of-behind': {
+    status: 503,
+    title: 'The past is being made readable, and is not so far yet',
+    advice: 'Ask again later: `percent` says how far it is. GET /past says up to where it can be read.',
+  },
   'log-removed': {
     status: 410,
     title: 'The log is not kept any more',

@@ -43,6 +43,10 @@ export type Projection = {
   /** Primary key of each table, in the order of the table's definition. These are all the tables the projection owns. */
   readonly tables: { readonly [table: string]: readonly string[] };
   createTables(schema: Knex.SchemaBuilder): Knex.SchemaBuilder;
+  /** Set where each row is written once, with the `position` of its event, and never changes: looking back needs no versions. */
+  readonly isWrittenOnce?: true;
+  /** For tables that are read in the order of a time, its column. It is the `at` of an event, and of no later one. */
+  readonly madeAt?: { readonly [table: string]: string };
   readonly on: { readonly [T in EventType]?: (event: Recorded<EventOf<T>>) => readonly Op[] };
 };
 

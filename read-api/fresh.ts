@@ -12,8 +12,14 @@ const waitersMax = 10_000;
 /** Should an announcement get lost with its connection, the tables are looked at this often. */
 const lookEveryMs = 250;
 
-/** For the querystring of every read. */
-export const After = {
+export const AsOfText = Type.String({
+  minLength: 1,
+  maxLength: 40,
+  description: 'A time (RFC 3339) or a position of the log: the answer is as it would have been then',
+});
+
+/** For the querystring of reads that are of the present only. */
+export const AfterOnly = {
   after: Type.Optional(
     Type.String({
       pattern: '^[0-9]{1,19}$',
@@ -21,6 +27,9 @@ export const After = {
     }),
   ),
 };
+
+/** For the querystring of every other read. */
+export const After = { ...AfterOnly, asOf: Type.Optional(AsOfText) };
 
 export type Freshness = {
   /**

@@ -30,16 +30,20 @@ import { App, loadApps, repositoryReads } from './apps/repository.ts';
 import { searchReads } from './apps/search.ts';
 import { type UsageReadDeps, usageReads } from './apps/usage.ts';
 import { workspaceReads } from './apps/workspace.ts';
+import { openAsOf } from './as-of.ts';
 import { exportReads } from './events/audit-export.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
 import { engineReads } from './platform/engine.ts';
+import { pastReads } from './platform/past.ts';
 import { projectionReads } from './platform/projection.ts';
 import { docsReads } from './site/docs.ts';
 import { siteReads } from './site/page.ts';
 
 export type ReadDeps = {
   readonly sql: Knex;
+  /** Where earlier times are asked for; undefined where none are kept. */
+  readonly past: Knex | undefined;
   readonly store: EventStore;
   readonly stored: StoredLog;
   readonly fresh: Freshness;
@@ -63,8 +67,12 @@ export type ReadDeps = {
   readonly describe?: () => object;
 };
 
-export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promise<void> {
-  const { sql, fresh } = deps;
+export async function registerReads(app: FastifyInstance, given: ReadDeps): Promise<void> {
+  const { fresh } = given;
+  const asOf = openAsOf({ ...given, now: given.now ?? (() => new Date().toISOString()) });
+  asOf.register(app);
+  const { sql, now } = asOf;
+  const deps = { ...given, sql };
   await app.register(
     searchReads({
       sql,
@@ -91,7 +99,6 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(healthReads(deps));
   await app.register(identityReads);
   await app.register(signInOptionReads(deps));
-  const now = deps.now ?? (() => new Date().toISOString());
   await app.register(usageReads({ ...deps, now }));
   await app.register(launchUsageReads({ ...deps, now }));
   await app.register(apiKeyReads({ ...deps, now }));
@@ -100,6 +107,7 @@ export async function registerReads(app: FastifyInstance, deps: ReadDeps): Promi
   await app.register(proofReads(deps));
   await app.register(exportReads(deps));
   await app.register(projectionReads(deps));
+  await app.register(pastReads({ ...deps, asOf }));
   await app.register(engineReads(deps));
   await app.register(streamDescription);
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));

@@ -1,10 +1,15 @@
-/** What the workers say of the machine: whether the engine that builds and runs is there, and has room for more. */
+/**
+ * What the workers say of the machine: whether the engine that builds and runs is there, and has room for more. It is said of
+ * now; of an earlier time nothing is known.
+ */
 import type { Knex } from 'knex';
+import { isPast } from './as-of.ts';
 
 const believedSecondsMax = 30;
 
 /** Null when an engine is there; else a sentence for people. */
 export async function whyNoDocker(sql: Knex): Promise<string | null> {
+  if (isPast()) return null;
   const row = await sql('worker_status')
     .where({ name: 'docker' })
     .select('ok', 'reason', sql.raw('extract(epoch from now() - at)::float as age'))
@@ -27,6 +32,7 @@ export async function whyFullDisk(sql: Knex): Promise<string | null> {
 
 /** Null where nothing was reported lately. */
 async function whyNot(sql: Knex, name: string, byDefault: string): Promise<string | null> {
+  if (isPast()) return null;
   const row = await sql('worker_status')
     .where({ name, ok: false })
     .whereRaw(`at > now() - ${believedSecondsMax} * interval '1 second'`)

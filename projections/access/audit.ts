@@ -183,6 +183,7 @@ export const audit: Projection = {
   name: table,
   version: 1,
   tables: { [table]: ['position'] },
+  isWrittenOnce: true,
   createTables: schema =>
     filters.reduce(
       (made, column) => made.raw(`create index on ${table} (${column} text_pattern_ops, at, position)`),

@@ -18,6 +18,7 @@ export const images: Projection = {
   name: table,
   version: 2,
   tables: { [table]: ['build_id'] },
+  madeAt: { [table]: 'built_at' },
 
   createTables: schema =>
     schema.createTable(table, t => {

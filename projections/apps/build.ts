@@ -7,6 +7,7 @@ export const builds: Projection = {
   name: table,
   version: 2,
   tables: { [table]: ['build_id'] },
+  madeAt: { [table]: 'requested_at' },
 
   createTables: schema =>
     schema.createTable(table, t => {

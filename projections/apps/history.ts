@@ -94,6 +94,7 @@ export const history: Projection = {
   name: table,
   version: 1,
   tables: { [table]: ['app_id', 'position'] },
+  isWrittenOnce: true,
   createTables: schema =>
     schema.createTable(table, t => {
       t.text('app_id').notNullable();

@@ -9,6 +9,7 @@ export const launches: Projection = {
   name: table,
   version: 4,
   tables: { [table]: ['launch_id'], [deployments]: ['launch_id', 'deployment'] },
+  madeAt: { [table]: 'requested_at' },
 
   createTables: schema =>
     schema

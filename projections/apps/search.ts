@@ -51,6 +51,7 @@ export const search: Projection = {
   name: table,
   version: 1,
   tables: { [table]: ['app_id'], [own]: ['app_id', 'tag'] },
+  madeAt: { [table]: 'updated_at' },
 
   createTables: schema => schema.raw(tables).raw(functions).raw(triggers),
 

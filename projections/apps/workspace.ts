@@ -15,6 +15,7 @@ export const workspaces: Projection = {
     [snapshots]: ['workspace_id', 'snapshot_id'],
     [sets]: ['workspace_id', 'generation'],
   },
+  madeAt: { [table]: 'requested_at', [snapshots]: 'requested_at' },
 
   createTables: schema =>
     schema

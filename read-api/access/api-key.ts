@@ -30,7 +30,11 @@ export function apiKeyReads({ sql, fresh, now }: ApiKeyReadDeps): FastifyPluginA
     app.get(
       '/auth/api-keys',
       {
-        config: { scope: 'keys:write' },
+        config: {
+          scope: 'keys:write',
+          nowOnly:
+            'Who is let in is a matter of now: what was ended or revoked is not shown as if it were good.',
+        },
         schema: {
           tags: ['access'],
           summary: 'API keys of one’s own, newest first; with the scope admin those of everybody',

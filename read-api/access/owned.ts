@@ -4,7 +4,7 @@ import type { Knex } from 'knex';
 import { allows, type Identity } from '../../platform/auth.ts';
 import { Problem } from '../../platform/problem.ts';
 import { cursorOf, placeOf, querySum, timeValue } from '../cursor.ts';
-import { After } from '../fresh.ts';
+import { AfterOnly } from '../fresh.ts';
 import { limitOf, Paging } from '../shapes.ts';
 
 /** Names of the table and of its columns; `at` is the time it began. */
@@ -16,7 +16,7 @@ type Owned = {
 };
 
 export const OwnedQuery = Type.Object({
-  ...After,
+  ...AfterOnly,
   ...Paging,
   all: Type.Optional(Type.Boolean({ description: 'Those of everybody; needs the scope admin' })),
 });

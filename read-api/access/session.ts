@@ -31,7 +31,11 @@ export function sessionReads({ sql, fresh, now }: SessionReadDeps): FastifyPlugi
     app.get(
       '/auth/sessions',
       {
-        config: { scope: 'identified' },
+        config: {
+          scope: 'identified',
+          nowOnly:
+            'Who is let in is a matter of now: what was ended or revoked is not shown as if it were good.',
+        },
         schema: {
           tags: ['access'],
           summary: 'Sessions of one’s own, newest first; with the scope admin those of everybody',

@@ -4,13 +4,16 @@ import type { FastifyReply } from 'fastify';
 import type { Knex } from 'knex';
 import type { LogStore } from '../../platform/log-store.ts';
 import { Problem } from '../../platform/problem.ts';
-import { After, type Freshness } from '../fresh.ts';
+import { AfterOnly, type Freshness } from '../fresh.ts';
 import { followed, span, streamed } from '../log-text.ts';
 import { rangeOf } from '../range.ts';
 import { PlainText } from '../shapes.ts';
 import { type BuildRow, presentBuild } from './build.ts';
 
-const config = { scope: 'apps:read' } as const;
+const config = {
+  scope: 'apps:read',
+  nowOnly: 'What a build prints is kept beside the log, and not by time: it only grows.',
+} as const;
 const tags = ['builds'];
 const partBytesMax = 1 << 20;
 const offsetMax = 2 ** 40;
@@ -32,7 +35,7 @@ export function buildLogReads({ sql, fresh, logs }: Deps): FastifyPluginAsyncTyp
             'A connection that broke is taken up again with `offset` as many bytes as came, or with a field `Range`.',
           params: Type.Object({ buildId: Type.String({ format: 'uuid' }) }),
           querystring: Type.Object({
-            ...After,
+            ...AfterOnly,
             offset: Type.Optional(Type.Integer({ minimum: 0, maximum: offsetMax, description: 'In bytes' })),
             follow: Type.Optional(Type.Boolean()),
             download: Type.Optional(Type.Boolean({ description: 'All that is there, as a file' })),

@@ -1,11 +1,14 @@
 /** Which hosts a launch may reach, and what it was refused. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
-import { After, type Freshness } from '../fresh.ts';
+import { AfterOnly, type Freshness } from '../fresh.ts';
 import { Count, oneOf, Text, Time } from '../shapes.ts';
 import { LaunchParams, presentLaunch } from './launch.ts';
 
-const config = { scope: 'apps:read' } as const;
+const config = {
+  scope: 'apps:read',
+  nowOnly: 'What an app was refused is counted beside the log, and not kept by time.',
+} as const;
 const rowsMax = 200;
 
 const Denied = Type.Object({
@@ -33,7 +36,7 @@ export function launchEgressReads(deps: { sql: Knex; fresh: Freshness }): Fastif
           tags: ['launches'],
           summary: 'Hosts that the app may reach, and those that it was refused, the latest first',
           params: LaunchParams,
-          querystring: Type.Object(After),
+          querystring: Type.Object(AfterOnly),
           response: { 200: oneOf(Type.Object({ hosts: Type.Array(Text), denied: Type.Array(Denied) })) },
         },
       },

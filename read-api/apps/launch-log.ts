@@ -4,12 +4,15 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { Knex } from 'knex';
 import type { LogStore } from '../../platform/log-store.ts';
 import { Problem } from '../../platform/problem.ts';
-import { After, type Freshness } from '../fresh.ts';
+import { AfterOnly, type Freshness } from '../fresh.ts';
 import { lastLines, streamed, whole } from '../log-text.ts';
 import { PlainText } from '../shapes.ts';
 import { LaunchParams, presentLaunch } from './launch.ts';
 
-const config = { scope: 'apps:read' } as const;
+const config = {
+  scope: 'apps:read',
+  nowOnly: 'What an app prints is kept beside the log, and not by time.',
+} as const;
 const tags = ['launches'];
 const tailMax = 10_000;
 const firstLineMsMax = 500;
@@ -39,7 +42,7 @@ export function launchLogReads(deps: LaunchLogDeps): FastifyPluginAsyncTypebox {
           summary: 'What the app prints; with follow it goes on until the app ends',
           params: LaunchParams,
           querystring: Type.Object({
-            ...After,
+            ...AfterOnly,
             deployment: Type.Optional(
               Type.Integer({
                 minimum: 1,

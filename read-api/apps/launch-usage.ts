@@ -1,6 +1,7 @@
 /** What the containers of a launch use just now, what they may, and what it has used so far. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
+import { isPast } from '../as-of.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { Count, nullable, oneOf, Time } from '../shapes.ts';
 import { LaunchParams, presentLaunch } from './launch.ts';
@@ -71,8 +72,9 @@ type Row = Readonly<Record<string, number | null>> & {
   readonly recent: readonly (readonly [number, number, number])[];
 };
 
-/** Workers make the table, perhaps not yet. */
-function readingsOf(sql: Knex, launchId: string): Promise<Row[]> {
+/** Workers make the table, perhaps not yet. What was read at an earlier time is not kept. */
+async function readingsOf(sql: Knex, launchId: string): Promise<Row[]> {
+  if (isPast()) return [];
   return sql('worker_usage')
     .where({ launch_id: launchId })
     .orderBy('deployment', 'desc')

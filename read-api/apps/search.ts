@@ -4,6 +4,7 @@ import type { preHandlerAsyncHookHandler } from 'fastify';
 import type { Knex } from 'knex';
 import { clean } from '../../domain/apps/words.ts';
 import { cursorCharsMax, cursorOf, placeOf, querySum } from '../cursor.ts';
+import { After } from '../fresh.ts';
 import type { Reach } from '../reach.ts';
 import { find, orderOf, type Search, type Sort, sorts } from './find.ts';
 import { parseQuery, tiersOf } from './query.ts';
@@ -27,7 +28,6 @@ export type SearchDeps<App> = {
 };
 
 const Text = Type.String({ maxLength: textCharsMax });
-const After = Type.Optional(Type.String({ pattern: '^[0-9]{1,20}$' }));
 const Count = Type.Object({ value: Type.String(), count: Type.Integer() });
 const Meta = Type.Object({
   total: Type.Object({ count: Type.Integer(), exact: Type.Boolean() }),
@@ -48,7 +48,7 @@ const Asked = Type.Object({
   sort: Type.Optional(Type.String({ enum: [...sorts] })),
   cursor: Type.Optional(Type.String({ maxLength: cursorCharsMax })),
   limit: Type.Integer({ minimum: 1, maximum: pageMax, default: pageDefault }),
-  after: After,
+  ...After,
 });
 
 const Suggestions = Type.Object({
@@ -139,7 +139,7 @@ export function searchReads<App extends { readonly id: string }>(
           querystring: Type.Object({
             q: Type.String({ maxLength: textCharsMax, default: '' }),
             limit: Type.Integer({ minimum: 1, maximum: suggestionsMax, default: suggestionsDefault }),
-            after: After,
+            ...After,
           }),
           response: { 200: Suggestions },
         },

@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import { type Identity, requireApp } from '../../platform/auth.ts';
+import { isPast } from '../as-of.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { refuseUnknownApp } from '../known-app.ts';
 import { whyNoDocker } from '../machine.ts';
@@ -159,10 +160,12 @@ async function presentWorkspace(sql: Knex, workspaceId: string, identity: Identi
 /** What is not in the row itself. What a workspace weighs the workers note beside the log. */
 async function look(sql: Knex, rows: readonly WorkspaceRow[]): Promise<Seen> {
   const ids = rows.map(row => row.workspace_id);
-  // Before there have been workers, there is no such table.
-  const weights: Record<string, unknown>[] = await sql('worker_workspaces')
-    .whereIn('workspace_id', ids)
-    .catch(() => []);
+  // Before there have been workers, there is no such table; of an earlier time nothing is known.
+  const weights: Record<string, unknown>[] = isPast()
+    ? []
+    : await sql('worker_workspaces')
+        .whereIn('workspace_id', ids)
+        .catch(() => []);
   const counts = await sql('apps_workspace_snapshots')
     .whereIn('workspace_id', ids)
     .whereNot({ status: 'failed' })

@@ -1,7 +1,7 @@
 /** The engines that build and run, as the workers have seen them last. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
-import { After, type Freshness } from '../fresh.ts';
+import { AfterOnly, type Freshness } from '../fresh.ts';
 import { enginesOf } from '../machine.ts';
 import { Count, listOf, nullable, Text, Time } from '../shapes.ts';
 
@@ -24,11 +24,14 @@ export function engineReads({ sql, fresh }: { sql: Knex; fresh: Freshness }): Fa
     app.get(
       '/engines',
       {
-        config: { scope: 'metrics:read' },
+        config: {
+          scope: 'metrics:read',
+          nowOnly: 'What engines are and do is reported by the workers, and not kept by time.',
+        },
         schema: {
           tags: ['platform'],
           summary: 'Every engine: what it is, what is promised on it, and since when and why it is away',
-          querystring: Type.Object(After),
+          querystring: Type.Object(AfterOnly),
           response: { 200: listOf(Engine) },
         },
       },

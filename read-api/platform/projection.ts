@@ -2,7 +2,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { Problem } from '../../platform/problem.ts';
-import { After, type Freshness } from '../fresh.ts';
+import { AfterOnly, type Freshness } from '../fresh.ts';
 import { Count, listOf, nullable, Position, Text, Time } from '../shapes.ts';
 
 const Beside = Type.Object({
@@ -53,7 +53,10 @@ const Divergence = Type.Object({
   foundAt: Time,
 });
 
-const config = { scope: 'metrics:read' } as const;
+const config = {
+  scope: 'metrics:read',
+  nowOnly: 'It tells how the tables stand, and not what is in them.',
+} as const;
 const tags = ['projections'];
 const params = Type.Object({ projection: Type.String({ pattern: '^[a-z][a-z0-9_]{0,62}$' }) });
 
@@ -68,7 +71,7 @@ export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
           tags,
           summary:
             'Every projection: what is read, what is filled or kept beside it, and what the self-audit found',
-          querystring: Type.Object(After),
+          querystring: Type.Object(AfterOnly),
           response: { 200: listOf(Projection) },
         },
       },
@@ -89,7 +92,7 @@ export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
           tags,
           summary: 'Rows of a projection that are not what the log says, the first hundred of them',
           params,
-          querystring: Type.Object(After),
+          querystring: Type.Object(AfterOnly),
           response: { 200: listOf(Divergence) },
         },
       },

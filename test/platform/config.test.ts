@@ -8,6 +8,7 @@ import { ConfigError, readConfig } from '../../platform/config.ts';
 import { readEngines } from '../../platform/engines-config.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { readStorage } from '../../platform/storage-config.ts';
+import { readUsage } from '../../platform/usage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
 
 suite('settings', () => {
@@ -51,6 +52,8 @@ suite('settings', () => {
       },
       sandbox: readSandbox({}),
       audit: readAudit({}),
+      usage: readUsage({}),
+      timeTravel: true,
       storage: readStorage({}),
       builds: readBuilds({}),
       workspaces: readWorkspaces({}),
@@ -90,6 +93,7 @@ suite('settings', () => {
     ['APPHUB_ALLOW_LOCAL_REPOSITORIES', 'Yes', 'allowLocalRepositories', true],
     ['APPHUB_ALLOW_INLINE_MODE', 'off', 'allowInlineMode', false],
     ['APPHUB_LEGACY_TOKENS', 'off', 'legacyTokens', false],
+    ['APPHUB_TIME_TRAVEL', 'off', 'timeTravel', false],
     ['APPHUB_TRUSTED_PROXIES', '10.0.0.0/8, ::1', 'trustedProxies', ['10.0.0.0/8', '::1']],
     ['APPHUB_LOG_DURABILITY', 'none', 'logDurability', 'none'],
     ['APPHUB_LOG_DURABILITY', 'interval:50', 'logDurability', { intervalMs: 50 }],

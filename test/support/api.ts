@@ -27,6 +27,7 @@ import { registerMetrics } from '../../platform/metrics.ts';
 import { type Objects, openFolderObjects } from '../../platform/objects.ts';
 import { openOidc } from '../../platform/oidc.ts';
 import { knownOperators, type Operator, type Operators } from '../../platform/operators.ts';
+import { openPostgres } from '../../platform/postgres.ts';
 import { previewAddresses } from '../../platform/preview-address.ts';
 import { openInvites } from '../../platform/preview-invite.ts';
 import { openReceipts } from '../../platform/proof/receipts.ts';
@@ -38,6 +39,7 @@ import { openServer } from '../../platform/server.ts';
 import { readUsage } from '../../platform/usage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
 import { projections } from '../../projections/index.ts';
+import { keepPast } from '../../projections/past.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
 import { eventStream, type StreamDeps } from '../../read-api/events/stream.ts';
 import { openFreshness } from '../../read-api/fresh.ts';
@@ -74,6 +76,8 @@ export type ApiOptions = {
   readonly tokenSignIn?: boolean;
   /** Whether the tables follow the log from the start. */
   readonly projects?: boolean;
+  /** Whether earlier times can be asked for. */
+  readonly keepsPast?: boolean;
   readonly stream?: Partial<StreamDeps>;
   readonly reads?: Partial<ReadDeps>;
 };
@@ -104,6 +108,8 @@ export async function startApi(options: ApiOptions = {}) {
   const startProjecting = () => {
     projecting ??= project(sql, store, projections, { signal: stop.signal, log });
   };
+  const past = options.keepsPast === true ? openPostgres(connectionString, { name: 'past' }) : undefined;
+  const keeping = past && keepPast(sql, store, projections, { signal: stop.signal, log });
   if (options.projects ?? true) {
     startProjecting();
     await tablesAreThere(sql);
@@ -187,6 +193,7 @@ export async function startApi(options: ApiOptions = {}) {
     sql,
     store,
     stored,
+    past,
     fresh,
     receipts,
     logs,
@@ -291,6 +298,8 @@ export async function startApi(options: ApiOptions = {}) {
       await receipts.close();
       stop.abort();
       await projecting;
+      await keeping;
+      await past?.destroy();
       if (options.database === undefined) await database.drop();
       await rm(folder, { recursive: true, force: true });
     },
