@@ -39,11 +39,12 @@ function openOne({ name, url, tls, address }: EngineConfig, options: ConfiguredE
   return openDocker({ host: url, tls, name, instance, builds, sandbox, egress, log });
 }
 
-function engineBuilds({ buildkit, frontend, registry }: BuildConfig) {
+function engineBuilds({ buildkit, frontend, cgroupParent, registry }: BuildConfig) {
   const { host = '', username, password } = registry ?? {};
   return {
     buildkit,
     frontend,
+    cgroupParent,
     auth: username === undefined || password === undefined ? undefined : { host, username, password },
   };
 }

@@ -16,6 +16,8 @@ export type BuildConfig = {
   readonly buildkit: 'auto' | 'capped' | 'off';
   /** The image that reads such Dockerfiles; undefined: BuildKit's own frontend. */
   readonly frontend: string | undefined;
+  /** Below which control group the engine makes its own. */
+  readonly cgroupParent: string;
   readonly registry: RegistryConfig | undefined;
 };
 
@@ -51,6 +53,7 @@ export function readBuilds(env: Env): BuildConfig {
     contextBytesMax: whole('APPHUB_BUILD_CONTEXT_MIB', 512, 1, 1024 * 1024) * mib,
     buildkit: oneOf('APPHUB_BUILDKIT', text('APPHUB_BUILDKIT'), ['auto', 'capped', 'off']),
     frontend: imageOf('APPHUB_BUILD_FRONTEND', text('APPHUB_BUILD_FRONTEND')),
+    cgroupParent: groupOf('APPHUB_ENGINE_CGROUP_PARENT', text('APPHUB_ENGINE_CGROUP_PARENT') ?? 'docker'),
     registry: registryOf(text),
   };
 }
@@ -75,6 +78,13 @@ function oneOf<const T extends string>(
 function imageOf(name: string, given: string | undefined): string | undefined {
   if (given === undefined || imagePattern.test(given)) return given;
   throw new Error(`${name} is "${given}"; it must be an image such as docker/dockerfile:1`);
+}
+
+/** As in the `--cgroup-parent` of the engine. */
+function groupOf(name: string, given: string): string {
+  const parts = given.replace(/^\/|\/$/g, '').split('/');
+  if (parts.every(part => /^[\w.@:-]+$/.test(part) && !/^\.+$/.test(part))) return parts.join('/');
+  throw new Error(`${name} is "${given}"; it must be the --cgroup-parent of the engine, such as docker`);
 }
 
 function registryOf(text: (name: string) => string | undefined): RegistryConfig | undefined {

@@ -30,7 +30,11 @@ export function launchOpenReads({ sql, invites }: LaunchOpenDeps): FastifyPlugin
               description: 'Where in the app to: a path with its query',
             }),
             host: Type.Optional(
-              Type.String({ maxLength: hostCharsMax, description: 'A host name that leads to its app' }),
+              Type.String({
+                pattern: '^[!-~]*$',
+                maxLength: hostCharsMax,
+                description: 'A host name that leads to its app',
+              }),
             ),
             again: Type.Optional(Type.Literal('1')),
           }),

@@ -14,6 +14,7 @@ suite('settings of builds', () => {
       contextBytesMax: 512 * 1024 * 1024,
       buildkit: 'auto',
       frontend: undefined,
+      cgroupParent: 'docker',
       registry: undefined,
     });
   });
@@ -28,6 +29,7 @@ suite('settings of builds', () => {
       APPHUB_BUILD_CONTEXT_MIB: '10',
       APPHUB_BUILDKIT: 'Capped',
       APPHUB_BUILD_FRONTEND: 'registry.example:5000/docker/dockerfile:1',
+      APPHUB_ENGINE_CGROUP_PARENT: '/machine/docker',
       APPHUB_IMAGE_REGISTRY: 'registry.example.org:5000/team/previews',
       APPHUB_IMAGE_REGISTRY_USERNAME: 'ann',
       APPHUB_IMAGE_REGISTRY_PASSWORD: 'secret',
@@ -41,6 +43,7 @@ suite('settings of builds', () => {
       contextBytesMax: 10 * 1024 * 1024,
       buildkit: 'capped',
       frontend: 'registry.example:5000/docker/dockerfile:1',
+      cgroupParent: 'machine/docker',
       registry: {
         host: 'registry.example.org:5000',
         prefix: 'team/previews/',
@@ -69,6 +72,8 @@ suite('settings of builds', () => {
       ['APPHUB_BUILD_SECONDS', '-1'],
       ['APPHUB_BUILD_CONTEXT_MIB', '0'],
       ['APPHUB_BUILDKIT', 'on'],
+      ['APPHUB_ENGINE_CGROUP_PARENT', '../docker'],
+      ['APPHUB_ENGINE_CGROUP_PARENT', '/'],
       ['APPHUB_BUILD_FRONTEND', '-v'],
       ['APPHUB_BUILD_FRONTEND', 'a b'],
       ['APPHUB_IMAGE_REGISTRY', 'docker'],

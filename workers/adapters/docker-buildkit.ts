@@ -3,7 +3,7 @@
  * step that was named last, or begins with the number of its own.
  */
 import { type BuilderAnswer, type BuilderRequest, cut, stepFailure } from './docker-builder.ts';
-import { capBuildKit } from './docker-cell.ts';
+import { openCell } from './docker-cell.ts';
 import { readMessages, textOfAux } from './docker-messages.ts';
 import { openSession } from './docker-session.ts';
 import { readTrace, type Vertex } from './docker-trace.ts';
@@ -14,14 +14,24 @@ const traceId = 'moby.buildkit.trace';
 const imageId = 'moby.image.id';
 
 export async function buildOnBuildKit(engine: Engine, request: BuilderRequest): Promise<BuilderAnswer> {
-  const { stop, plan, place } = request;
-  const uncapped = await capBuildKit(engine, request.limits);
-  if (uncapped !== null) {
-    if (engine.builds.buildkit === 'capped') {
-      throw new BuildFailure(`This Dockerfile needs BuildKit for ${plan.because}, and ${uncapped}`);
+  const cell = await openCell(engine, request.limits);
+  try {
+    if (cell.uncapped !== null) {
+      if (engine.builds.buildkit === 'capped') {
+        throw new BuildFailure(
+          `This Dockerfile needs BuildKit for ${request.plan.because}, and ${cell.uncapped}`,
+        );
+      }
+      await request.onLine(`Its steps are held to no limit of memory and CPU: ${cell.uncapped}`);
     }
-    await request.onLine(`Its steps are held to no limit of memory and CPU: ${uncapped}`);
+    return await buildWithSecrets(engine, request);
+  } finally {
+    await cell.close();
   }
+}
+
+async function buildWithSecrets(engine: Engine, request: BuilderRequest): Promise<BuilderAnswer> {
+  const { stop, place } = request;
   const secrets = new Map([...(request.secrets ?? [])].map(([name, { value }]) => [name, value]));
   const session = await openSession(engine, { secrets, auth: engine.builds.auth });
   try {

@@ -5,6 +5,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { stepsGroup } from './docker-cell.ts';
 import { isStatus } from './docker-found.ts';
 import type { BuildStep, Engine } from './docker-types.ts';
 
@@ -13,7 +14,6 @@ const knownMax = 10_000;
 const ancestorsMax = 64;
 /** Programs that wait for the steps they have begun. */
 const waiting = /^(dockerd|buildkitd|containerd)/;
-const group = 'docker/buildkit';
 
 /** As an extra host of a step: leads nowhere but to the step itself. */
 export const markOf = (buildId: string) => `${buildId}${suffix}:127.0.0.1`;
@@ -64,6 +64,7 @@ export async function removeBuildStep(engine: Engine, containerId: string): Prom
  */
 export async function endOrphanedSteps({ builds }: Pick<Engine, 'builds'>): Promise<number> {
   if (builds.cgroups === undefined) return 0;
+  const group = stepsGroup(builds);
   const trees = [path.join(builds.cgroups, 'pids', group), path.join(builds.cgroups, group)];
   let ended = 0;
   for (const tree of trees) {

@@ -192,6 +192,8 @@ export type BuildSettings = {
   readonly auth?: RegistryAuth | undefined;
   /** The control groups of the engine, where they may be written: `/sys/fs/cgroup`. Undefined: it is not on this machine. */
   readonly cgroups?: string | undefined;
+  /** Below which of them it makes its own: `docker`, unless it was started with another `--cgroup-parent`. */
+  readonly cgroupParent?: string | undefined;
 };
 
 /** A container of the classic builder. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rmdir } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -10,12 +10,9 @@ import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
 import { BuildFailure, type BuildImageRequest, labelOf } from '../../../workers/adapters/docker-types.ts';
 import { alone, openTestDocker } from '../../support/docker.ts';
+import { startTestEngine } from '../../support/engine.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
-import { takeTurns } from '../../support/turn.ts';
 import { eventually } from '../../support/workers.ts';
-
-// The engine holds the steps of all that BuildKit builds together to one limit.
-takeTurns('buildkit');
 
 const { api, docker, instance, folderOf, cleanUp } = openTestDocker();
 const from = `FROM ${busyboxImage}\n`;
@@ -82,6 +79,20 @@ async function processesWith(text: string): Promise<string[]> {
     ids.map(id => readFile(path.join('/proc', id, 'cmdline'), 'utf8').catch(() => '')),
   );
   return lines.filter(line => line.split('\0').includes(text));
+}
+
+/** What an engine has made for its containers and steps, and what was claimed there, in each tree. */
+async function removeGroups(name: string): Promise<void> {
+  const root = '/sys/fs/cgroup';
+  for (const controller of await readdir(root)) {
+    const top = path.join(root, controller, name);
+    const folders = await readdir(top, { recursive: true, withFileTypes: true }).catch(() => []);
+    const inner = folders
+      .filter(each => each.isDirectory())
+      .map(each => path.join(each.parentPath, each.name));
+    for (const folder of [...inner.toSorted((a, b) => b.length - a.length), top])
+      await rmdir(folder).catch(() => undefined);
+  }
 }
 
 suite('building images by BuildKit', () => {
@@ -175,31 +186,45 @@ suite('building images by BuildKit', () => {
     await eventually(async () => assert.deepEqual(await processesWith(seconds), []));
   });
 
-  test('memory and processes of its steps are limited, all together', async () => {
-    // Whoever had less before, or more, does not matter.
-    for (const memoryBytes of [16 * 1024 * 1024, 512 * 1024 * 1024]) {
-      await (await build({ Dockerfile: `${from}${mount} true\n` }, { limits: { ...limits, memoryBytes } }))
-        .done;
-    }
-    const hungry = `${from}${mount} echo ${instance}; tail /dev/zero\n`;
-    const { reason, retryable } = await failure((await build({ Dockerfile: hungry })).done);
+  test('memory and processes of its steps are limited, all together, from the first one on a new engine', async t => {
+    // Its steps have a group of their own, so that builds of other tests at the same time are not a part of the sum.
+    const cgroupParent = `apphub-${instance}`;
+    const own = await startTestEngine({ args: [`--cgroup-parent=/${cgroupParent}`] });
+    t.after(async () => {
+      await own.close();
+      await removeGroups(cgroupParent);
+    });
+    await own.load(busyboxImage);
+    const log = openLogger({ level: 'silent' });
+    const builds = { buildkit: 'capped', cgroupParent } as const;
+    const engine = alone(openDocker({ host: own.host, instance, builds, log }));
+    // A smaller limit of before is no obstacle.
+    const small = { ...limits, memoryBytes: 32 * 1024 * 1024 };
+    await (await build({ Dockerfile: `${from}${mount} true\n` }, { limits: small }, engine)).done;
+    const hungry = `${from}${mount} echo hungry; tail /dev/zero\n`;
+    const { reason, retryable } = await failure((await build({ Dockerfile: hungry }, {}, engine)).done);
     assert.match(reason, /code: 137.*memory/);
     assert.equal(retryable, false);
-    const forks = `${from}${mount} : ${instance}; for i in $(seq 200); do sleep 20 & done; echo all\n`;
-    const { done, lines } = await build({ Dockerfile: forks });
+    const group = `/sys/fs/cgroup/cpu/${cgroupParent}/buildkit`;
+    const read = (file: string) => readFile(path.join(group, file), 'utf8').then(text => text.trim());
+    assert.deepEqual(
+      [await read('cpu.cfs_quota_us'), await read('cpu.cfs_period_us'), await read('cpu.shares')],
+      ['100000', '100000', '100'],
+    );
+    const forks = `${from}${mount} for i in $(seq 200); do sleep 20 & done; echo all\n`;
+    const { done, lines } = await build({ Dockerfile: forks }, {}, engine);
     await failure(done);
     assert.ok(lines.some(line => /can't fork/.test(line)) && !lines.includes('all'), lines.join('\n'));
-    const read = (controller: string, file: string) =>
-      readFile(path.join('/sys/fs/cgroup', controller, 'docker/buildkit', file), 'utf8').then(Number);
-    assert.deepEqual(
-      await Promise.all([
-        read('memory', 'memory.limit_in_bytes'),
-        read('cpu', 'cpu.cfs_quota_us'),
-        read('cpu', 'cpu.cfs_period_us'),
-        read('cpu', 'cpu.shares'),
-      ]),
-      [limits.memoryBytes, 100_000, 100_000, 100],
-    );
+    // Two builds at once may use what both may: the same forks go through beside one that may have more.
+    const beside = new AbortController();
+    const more = { limits: { ...limits, pidsMax: 400 }, signal: beside.signal };
+    const other = await build({ Dockerfile: `${from}${mount} echo beside; sleep 300\n` }, more, engine);
+    await eventually(() => assert.ok(other.lines.includes('beside')));
+    const again = `${from}${mount} for i in $(seq 200); do sleep 1 & done; echo all ${randomUUID()}\n`;
+    const through = await build({ Dockerfile: again }, {}, engine);
+    await through.done;
+    beside.abort(new Error('enough'));
+    await assert.rejects(other.done, /enough/);
   });
 
   test('where its steps cannot be limited that is said, or is a reason not to build', async () => {
