@@ -88,6 +88,7 @@ const add = defineVerb({
 
 const list = defineVerb({
   summary: 'List apps, the ones that changed last first',
+  looksBack: true,
   words: '',
   options: filters,
   examples: [
@@ -99,6 +100,7 @@ const list = defineVerb({
 
 const search = defineVerb({
   summary: 'Find apps by words and tags',
+  looksBack: true,
   words: '<word>...',
   options: filters,
   examples: ['apphub apps search shop language:javascript', 'apphub apps search "dash board" --owner ada'],
@@ -109,6 +111,7 @@ const search = defineVerb({
 
 const show = defineVerb({
   summary: 'Show one app: source, tags, last ingestion and build',
+  looksBack: true,
   words: '<app>',
   options: followed,
   examples: ['apphub apps show shop', 'apphub apps show shop --watch'],
@@ -192,6 +195,7 @@ const untag = defineVerb({
 
 const history = defineVerb({
   summary: 'Everything that happened to an app, its builds and launches',
+  looksBack: true,
   words: '<app>',
   options: { limit: filters.limit },
   examples: ['apphub apps history shop -n 100'],

@@ -15,6 +15,7 @@ const lateMsMax = 120_000;
 
 const list = defineVerb({
   summary: 'Show who did what and who was refused, newest first',
+  looksBack: true,
   words: '',
   options: {
     actor: { type: 'string', value: 'who', help: 'Only by this one; with * at the end, whoever begins so' },

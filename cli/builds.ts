@@ -22,6 +22,7 @@ const keyed = {
 
 const list = defineVerb({
   summary: 'List builds, newest first',
+  looksBack: true,
   words: '[<app>]',
   options: {
     status: {
@@ -80,6 +81,7 @@ const start = defineVerb({
 
 const show = defineVerb({
   summary: 'Show one build',
+  looksBack: true,
   words: '<build>',
   options: followed,
   examples: ['apphub builds show 0199…'],
@@ -138,6 +140,7 @@ const retry = defineVerb({
 
 const provenance = defineVerb({
   summary: 'Print what an image was made of, as an in-toto statement with SLSA provenance',
+  looksBack: true,
   words: '<build>',
   options: {},
   examples: ['apphub builds provenance 0199… | jq .predicate.buildDefinition.resolvedDependencies'],
@@ -149,6 +152,7 @@ const provenance = defineVerb({
 
 const args = defineVerb({
   summary: 'Show the arguments of an app’s builds, or set all of them',
+  looksBack: true,
   words: '<app> [<name=value>]...',
   options: { clear: { type: 'boolean', help: 'From now on there are none' }, ...keyed },
   examples: ['apphub builds args shop', 'apphub builds args shop NODE_ENV=production TZ=UTC'],

@@ -11,6 +11,7 @@ const rowsMax = 1_000;
 
 const list = defineVerb({
   summary: 'List the host names that lead to an app',
+  looksBack: true,
   words: '<app>',
   options: {},
   examples: ['apphub hosts list shop'],

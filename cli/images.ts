@@ -33,6 +33,7 @@ const why: Readonly<Record<string, string>> = {
 
 const list = defineVerb({
   summary: 'List images, the newest first',
+  looksBack: true,
   words: '[<app>]',
   options: {
     all: { type: 'boolean', short: 'a', help: 'Also those that are gone, and why' },

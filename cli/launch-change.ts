@@ -107,6 +107,7 @@ export const extend = defineVerb({
 
 export const deployments = defineVerb({
   summary: 'List the containers a launch has had: why each was, what it ran, how it ended',
+  looksBack: true,
   words: '<launch>',
   options: {},
   examples: [

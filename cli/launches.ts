@@ -20,6 +20,7 @@ const watched = (help: string) =>
 
 const list = defineVerb({
   summary: 'List launches, newest first',
+  looksBack: true,
   words: '[<app>]',
   options: {
     status: {
@@ -128,6 +129,7 @@ const stop = defineVerb({
 
 const show = defineVerb({
   summary: 'Show one launch',
+  looksBack: true,
   words: '<launch>',
   options: watched('Wait until it runs, sleeps, or is over'),
   examples: ['apphub launches show 0199…'],

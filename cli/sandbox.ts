@@ -10,6 +10,7 @@ const runtimes = ['default', 'runsc'];
 
 export const sandbox = defineVerb({
   summary: 'Show how an app is confined, or change it (administrators)',
+  looksBack: true,
   words: '<app>',
   options: {
     egress: {

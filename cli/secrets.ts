@@ -11,6 +11,7 @@ const secretPath = (app: string, ...name: readonly string[]) => appPath(app, 'bu
 
 const list = defineVerb({
   summary: 'List the names of an app’s build secrets',
+  looksBack: true,
   words: '<app>',
   options: {},
   examples: ['apphub secrets list shop'],

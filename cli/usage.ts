@@ -40,6 +40,7 @@ type LaunchUsage = Sums & {
 
 const show = defineVerb({
   summary: 'Show what launches have used in a period, and may',
+  looksBack: true,
   words: '',
   options: {
     period: {
@@ -109,6 +110,7 @@ const memoryWords = (hours: number) => `${rounded(hours)} MB-h`;
 
 export const launchUsage = defineVerb({
   summary: 'Show what a launch uses just now',
+  looksBack: true,
   words: '<launch>',
   options: { watch: { type: 'boolean', short: 'w', help: 'Again every 5 s, a line each, until Ctrl-C' } },
   examples: ['apphub launches usage 0199…', 'apphub launches usage -w 0199…'],

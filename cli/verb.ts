@@ -1,5 +1,6 @@
 /** What a command of the command line is: its words and options, what it does, and how its help reads. */
 import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util';
+import { asOfOption, clientAsOf, whenOf } from './as-of.ts';
 import type { Client } from './client.ts';
 import { UsageError } from './exit.ts';
 import type { Output } from './output.ts';
@@ -48,21 +49,38 @@ export type Given<O extends Options> = {
 
 type Definition<O extends Options> = Omit<Verb, 'run'> & {
   readonly options: O;
+  /** Set where it reads what can be read as it was at an earlier time. */
+  readonly looksBack?: true;
   readonly run: (given: Given<O>) => Promise<number>;
 };
 
 /** A verb whose `run` sees its options with their types. How many words it takes is read off `words`. */
 export function defineVerb<const O extends Options>(definition: Definition<O>): Verb {
+  const all = { ...definition.options, ...(definition.looksBack === true ? asOfOption : {}) };
   return {
     ...definition,
+    options: all,
     run: async (args, shell) => {
-      const { values, positionals } = parse(definition, args);
+      const { values, positionals } = parse({ ...definition, options: all }, args);
       const out = shell.output(values.json === true);
       const options = values as Parsed<O>;
-      const client = shell.client(out);
+      const client = lookingBack(shell.client(out), out, values);
       return definition.run({ words: positionals, options, client, out, signal: shell.signal });
     },
   };
+}
+
+/** The client, or where a time was named one that asks for it, after the person in front was told. */
+function lookingBack(client: Client, out: Output, values: Readonly<Record<string, unknown>>): Client {
+  const { 'as-of': given, watch, follow } = values;
+  if (typeof given !== 'string') return client;
+  if (watch === true || follow === true)
+    throw new UsageError(
+      `--as-of goes without --${watch ? 'watch' : 'follow'}: nothing happens any more there`,
+    );
+  const asOf = whenOf(given, Date.now());
+  out.note(`As of ${asOf}: what is now is shown without --as-of.`);
+  return clientAsOf(client, asOf);
 }
 
 function parse(definition: Pick<Verb, 'options' | 'words'>, args: readonly string[]) {

@@ -22,6 +22,7 @@ const roomy = {
 
 const list = defineVerb({
   summary: 'List workspaces, newest first',
+  looksBack: true,
   words: '[<app>]',
   options: {
     limit: { type: 'string', short: 'n', default: '20', value: 'count', help: 'At most so many; default 20' },
@@ -53,6 +54,7 @@ const create = defineVerb({
 
 const show = defineVerb({
   summary: 'Show one workspace and its snapshots',
+  looksBack: true,
   words: '<workspace>',
   options: {},
   examples: ['apphub workspaces show 0199…'],
@@ -112,6 +114,7 @@ const snapshot = defineVerb({
 
 const snapshots = defineVerb({
   summary: 'List the snapshots of a workspace, newest first',
+  looksBack: true,
   words: '<workspace>',
   options: {},
   examples: ['apphub workspaces snapshots 0199…'],
