@@ -56,6 +56,11 @@ const nouns: Readonly<Record<string, Noun>> = {
     implied: 'list',
     load: async () => (await import('./projections.ts')).verbs,
   },
+  'dead-letters': {
+    summary: 'Events that tables could not take, and what waits behind them',
+    implied: 'list',
+    load: async () => (await import('./dead-letters.ts')).verbs,
+  },
   guard: {
     summary: 'The firewall of the host that launches run on',
     load: async () => (await import('./guard.ts')).verbs,

@@ -171,6 +171,19 @@ const phrases: { readonly [T in EventType]: Phrase } = {
   ProjectionRepairRequested: data => `rows of ${text(data.projection)} that diverged are to be made again`,
   ProjectionRepaired: data =>
     `${text(data.projection)} is what the log says again (${text(data.how)}, ${text(data.rows)} rows)`,
+  ProjectionShowRequested: data =>
+    `new tables of ${text(data.projection)} are to be read: ${text(data.reason)}`,
+  DeadLetterFound: data =>
+    `${text(data.projection)} cannot apply ${text(data.eventType)} at ${text(data.position)}, ${text(data.stream)} waits: ${text(data.error)}`,
+  DeadLetterResolved: data =>
+    `${text(data.projection)} goes on with ${text(data.stream)} at ${text(data.position)}${data.skipped ? ', which was skipped' : ''}`,
+  DeadLetterReplayRequested: data =>
+    `dead letter ${text(data.position ?? 'of any place')} of ${text(data.projection)} is to be tried again`,
+  DeadLetterSkipped: data =>
+    `dead letter ${text(data.position)} of ${text(data.projection)} is skipped: ${text(data.reason)}`,
+  ProjectionFellBehind: data =>
+    `${text(data.projection)} is ${text(data.lagEvents)} events and ${text(data.lagSeconds)} s behind`,
+  ProjectionCaughtUp: data => `${text(data.projection)} is no longer behind`,
   ProviderSessionJoined: () => 'a session goes with one at the provider',
   ProviderSessionEnded: () => 'the session at the provider is over',
   AuditTreeBegun: data => `the audit tree is signed as ${text(data.origin)}${because(data)}`,

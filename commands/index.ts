@@ -20,6 +20,7 @@ import { webhookCommands } from './apps/webhook.ts';
 import { type WorkspaceDeps, workspaceCommands } from './apps/workspace.ts';
 import { cloneCommands } from './apps/workspace-clone.ts';
 import { snapshotCommands } from './apps/workspace-snapshot.ts';
+import { deadLetterCommands } from './platform/dead-letter.ts';
 import { type ProjectionDeps, projectionCommands } from './platform/projection.ts';
 
 export type CommandDeps = ProjectionDeps &
@@ -52,6 +53,7 @@ export async function registerCommands(app: FastifyInstance, deps: CommandDeps):
   await app.register(snapshotCommands(deps));
   await app.register(webhookCommands(deps));
   await app.register(projectionCommands(deps));
+  await app.register(deadLetterCommands(deps));
   await app.register(apiKeyCommands(deps));
   await app.register(auditTreeCommands(deps));
   await app.register(sessionCommands(deps));

@@ -16,7 +16,9 @@ import type { QuotaEvent } from './apps/quota.ts';
 import type { RepositoryEvent } from './apps/repository.ts';
 import type { UsageEvent } from './apps/usage.ts';
 import type { WorkspaceEvent } from './apps/workspace-state.ts';
+import type { DeadLetterEvent } from './platform/dead-letter.ts';
 import type { ProjectionEvent } from './platform/projection.ts';
+import type { ProjectionLagEvent } from './platform/projection-lag.ts';
 
 export type AppsEvent =
   | RepositoryEvent
@@ -29,7 +31,8 @@ export type AppsEvent =
 type AccessEvent = ApiKeyEvent | SessionEvent | ProviderSessionEvent | AttemptEvent | AuditTreeEvent;
 /** What launches use is no history of an app: it comes all the time. */
 type AccountingEvent = UsageEvent | QuotaEvent;
-export type PlatformEvent = ProjectionEvent | AppsEvent | EngineEvent | AccountingEvent | AccessEvent;
+type TableEvent = ProjectionEvent | DeadLetterEvent | ProjectionLagEvent;
+export type PlatformEvent = TableEvent | AppsEvent | EngineEvent | AccountingEvent | AccessEvent;
 export type EventType = PlatformEvent['type'];
 export type EventOf<T extends EventType> = Extract<PlatformEvent, { type: T }>;
 

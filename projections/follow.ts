@@ -6,10 +6,14 @@ import type { Knex } from 'knex';
 import { type EventOf, everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
 import { run, type Statement, statementsOf } from './apply.ts';
+import { applyCarefully } from './careful.ts';
 import { type Gathered, gather } from './gather.ts';
 import { enter, type Generation, schemaOf } from './generation.ts';
 import { areIndexesDeferred, makeIndexes } from './indexes.ts';
+import { answerLetters, isLetterRequest, type LetterRequest } from './letter-request.ts';
+import { blockedStreams, writeLetters } from './letters.ts';
 import { mergeOps } from './merge.ts';
+import { isOfEvent } from './poison.ts';
 import { opsOf, type Projection } from './projection.ts';
 
 /** Logs that do not say when a reader has caught up are taken to have when nothing comes for so long. */
@@ -27,7 +31,7 @@ export type Hooks = {
   /** What is asked of a live projection; in the transaction that says it has been read. */
   onRequest?(tx: Knex, of: Generation, request: Recorded<Request>): Promise<void>;
   /** Everything that was there when it was read is stored, with its indexes. May come again. */
-  onCaughtUp?(): void;
+  onCaughtUp?(): Promise<void>;
 };
 
 /** Runs until the signal aborts. While one part of the log is being stored, the next is read and made into statements. */
@@ -63,7 +67,7 @@ export async function follow(
       storing = storeWork(sql, work, hooks).then(async () => {
         if (isLast) await makeIndexes(sql, schemas);
         hooks.onProgress?.();
-        if (hasCaughtUp) hooks.onCaughtUp?.();
+        if (hasCaughtUp) await hooks.onCaughtUp?.();
       });
       // Awaited above, or below.
       storing.catch(() => undefined);
@@ -119,10 +123,12 @@ type Part = {
   readonly generation: number;
   readonly isLive: boolean;
   readonly from: string | null;
-  readonly statements: readonly Statement[];
+  readonly events: readonly Recorded[];
+  /** Undefined where one of the events is more than its handler can take. */
+  readonly statements: readonly Statement[] | undefined;
   readonly of: Generation;
-  readonly count: number;
   readonly requests: readonly Recorded<Request>[];
+  readonly letterRequests: readonly Recorded<LetterRequest>[];
 };
 type Work = { readonly parts: readonly Part[]; readonly to: bigint; readonly at: string | null };
 
@@ -133,18 +139,27 @@ export function plan(followed: readonly Generation[], { events, position: to }: 
   if (behind.length === 0) return undefined;
   const parts = behind.map((one): Part => {
     const { projection, position, generation } = one;
-    const { name, version, tables } = projection;
+    const { name, version } = projection;
     const unseen = position === null ? events : events.filter(event => event.position > position);
-    const statements = statementsOf(tables, mergeOps(tables, opsOfAll(projection, unseen)));
+    const statements = statementsIfSound(projection, unseen);
     one.position = to;
     const from = position?.toString() ?? null;
     const schema = schemaOf(projection, generation);
     const isLive = one.role === 'live';
     const requests = isLive ? unseen.filter(event => isRequest(event, name)) : [];
-    const count = unseen.length;
-    return { schema, name, version, generation, isLive, from, statements, of: one, count, requests } as Part;
+    const letterRequests = unseen.filter(event => isLetterRequest(event, name));
+    const asked = { requests, letterRequests } as Pick<Part, 'requests' | 'letterRequests'>;
+    return { schema, name, version, generation, isLive, from, events: unseen, statements, of: one, ...asked };
   });
   return { parts, to, at: events.at(-1)?.created ?? null };
+}
+
+function statementsIfSound(projection: Projection, events: readonly Recorded[]) {
+  try {
+    return statementsOf(projection.tables, mergeOps(projection.tables, opsOfAll(projection, events)));
+  } catch {
+    return undefined;
+  }
 }
 
 const requestTypes: readonly string[] = [
@@ -155,20 +170,43 @@ const requestTypes: readonly string[] = [
 const isRequest = ({ type, data }: Recorded, name: string) =>
   requestTypes.includes(type) && 'projection' in data && data.projection === name;
 
+/** A batch that the database refuses for what is in it is stored once more, without the events that are to blame. */
 export async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks = {}): Promise<void> {
   if (work === undefined) return;
+  try {
+    await storeOnce(sql, work, hooks, false);
+  } catch (error) {
+    if (!isOfEvent(error)) throw error;
+    await storeOnce(sql, work, hooks, true);
+  }
+}
+
+async function storeOnce(sql: Knex, work: Work, hooks: Hooks, isCareful: boolean): Promise<void> {
   await sql.transaction(async tx => {
-    for (const { schema, statements } of work.parts) {
-      if (statements.length === 0) continue;
-      await enter(tx, schema);
-      for (const statement of statements) await run(tx, statement);
-    }
-    await tx.raw('set local search_path to public');
-    await moveCheckpoints(tx, work);
-    for (const { of, requests } of work.parts) {
+    // First of all: nobody else stores, or applies what has waited, until this is done.
+    const hasLetters = await moveCheckpoints(tx, work);
+    if (isCareful) await tx.raw('set constraints all immediate');
+    for (const part of work.parts) await storePart(tx, part, hasLetters.has(part.schema), isCareful);
+    for (const { of, requests, letterRequests } of work.parts) {
       for (const request of requests) await hooks.onRequest?.(tx, of, request);
+      for (const request of letterRequests) await answerLetters(tx, of, request);
     }
+    if (work.parts.some(({ isLive }) => isLive))
+      await tx.raw(`select pg_notify('${checkpointChannel}', ?)`, [work.to.toString()]);
   });
+}
+
+async function storePart(tx: Knex, part: Part, hasLetters: boolean, isCareful: boolean): Promise<void> {
+  const { schema, events, statements, of } = part;
+  const blocked = hasLetters ? await blockedStreams(tx, of) : undefined;
+  const isHeldUp = blocked !== undefined && events.some(({ stream }) => blocked.has(stream));
+  if (statements === undefined || isCareful || isHeldUp) {
+    await writeLetters(tx, of, await applyCarefully(tx, of, events, blocked ?? new Map()));
+  } else if (statements.length > 0) {
+    await enter(tx, schema);
+    for (const statement of statements) await run(tx, statement);
+    await tx.raw('set local search_path to public');
+  }
 }
 
 function* opsOfAll(projection: Projection, events: readonly Recorded[]) {
@@ -180,35 +218,45 @@ const speed = `events_per_second = case when v.events = 0 or now() <= coalesce(c
   else v.events / extract(epoch from now() - coalesce(c.moved_at, c.started_at)) * 0.4
     + coalesce(c.events_per_second, v.events / extract(epoch from now() - coalesce(c.moved_at, c.started_at))) * 0.6 end`;
 
-/** A second projector finds a checkpoint moved, and stops before it has changed anything. */
-async function moveCheckpoints(tx: Knex, { parts, to, at }: Work): Promise<void> {
+/**
+ * A second projector finds a checkpoint moved, and stops before it has changed anything. Answers the schemas of those that have
+ * dead letters.
+ */
+async function moveCheckpoints(tx: Knex, { parts, to, at }: Work): Promise<ReadonlySet<string>> {
   const live = parts.filter(({ isLive }) => isLive);
   const beside = parts.filter(({ isLive }) => !isLive);
   const rowsOf = (some: readonly Part[]) =>
     JSON.stringify(
-      some.map(({ name, version, generation, from, count }) => ({
+      some.map(({ name, version, generation, from, events }) => ({
         name,
         version,
         generation,
         position: from,
-        events: count,
+        events: events.length,
       })),
     );
   const moved = (table: string, set: string) =>
     `update ${table} as c set position = ?::bigint, moved_at = now(), events = c.events + v.events${set}
      from json_populate_recordset(null::${table}, ?::json) as v
      where c.name = v.name and c.version = v.version and c.generation = v.generation
-       and c.position is not distinct from v.position`;
+       and c.position is not distinct from v.position
+     returning c.name, c.generation, c.letters`;
+  const found: { name: string; generation: number; letters: number }[] = [];
   if (beside.length > 0) {
-    const { rowCount } = await tx.raw(moved('projection_generations', `, ${speed}`), [
-      to.toString(),
-      rowsOf(beside),
-    ]);
-    if (rowCount !== beside.length) throw new Error('another projector has moved a checkpoint');
+    const text = moved('projection_generations', `, ${speed}`);
+    const { rows } = await tx.raw(text, [to.toString(), rowsOf(beside)]);
+    found.push(...rows);
   }
-  if (live.length === 0) return;
-  const text = moved('projection_checkpoints', ', event_at = coalesce(?::timestamptz, c.event_at)');
-  const { rowCount } = await tx.raw(text, [to.toString(), at, rowsOf(live)]);
-  if (rowCount !== live.length) throw new Error('another projector has moved a checkpoint');
-  await tx.raw(`select pg_notify('${checkpointChannel}', ?)`, [to.toString()]);
+  if (live.length > 0) {
+    const text = moved(
+      'projection_checkpoints',
+      ', problem = null, event_at = coalesce(?::timestamptz, c.event_at)',
+    );
+    const { rows } = await tx.raw(text, [to.toString(), at, rowsOf(live)]);
+    found.push(...rows);
+  }
+  if (found.length !== parts.length) throw new Error('another projector has moved a checkpoint');
+  return new Set(
+    found.filter(({ letters }) => letters > 0).map(one => schemaOf({ name: one.name }, one.generation)),
+  );
 }

@@ -123,7 +123,8 @@ async function makeFirst(tx: Knex, projection: Projection): Promise<Generation> 
   await makeTables(tx, projection, generation);
   await showTables(tx, projection, generation);
   const now = tx.fn.now();
-  const none = { position: null, event_at: null, events: 0 };
+  await dropLetters(tx, name, generation);
+  const none = { position: null, event_at: null, events: 0, letters: 0, problem: null };
   const row = { name, version, ...none, moved_at: now, shown_at: now, generation };
   await tx('projection_checkpoints').insert(row).onConflict('name').merge();
   return { projection, generation, role: 'live', isChecked: true, position: null };
@@ -140,6 +141,7 @@ async function makeNext(tx: Knex, projection: Projection, isChecked: boolean): P
   );
   const generation: number = rows[0].free;
   await makeTables(tx, projection, generation);
+  await dropLetters(tx, name, generation);
   const role = 'next' as const;
   await tx('projection_generations').insert({
     name,
@@ -174,7 +176,7 @@ export async function answer(
   if (type === 'ProjectionRollbackRequested') {
     const changed = await tx('projection_generations')
       .where({ name, role: 'kept', version })
-      .update({ role: 'next', is_checked: true });
+      .update({ role: 'next', is_checked: true, letters_accepted: true });
     return changed > 0;
   }
   for (const row of rows) {
@@ -182,6 +184,40 @@ export async function answer(
   }
   await makeNext(tx, projection, false);
   return true;
+}
+
+/**
+ * A generation has to be made anew, because what waited in it can only be applied in its place in the log. Nothing is begun where
+ * one is being filled already, nor for one that is only kept.
+ */
+export async function beginAnew(tx: Knex, { projection, role, generation }: Generation): Promise<boolean> {
+  const { name, version } = projection;
+  if (role === 'kept') return false;
+  await tx.raw('select pg_advisory_xact_lock(hashtext(?))', [`projection ${name}`]);
+  const filled = await tx('projection_generations')
+    .where({ name, version, role: 'next', problem: null })
+    .first();
+  if (role === 'live' && filled !== undefined) return false;
+  if (role === 'next') await dropGeneration(tx, name, generation);
+  await makeNext(tx, projection, true);
+  return true;
+}
+
+/** Those of the generations to come that may be shown: with no more dead letters than what is shown now, unless they may. */
+export async function showable(sql: Knex, next: readonly Generation[]): Promise<Generation[]> {
+  if (next.length === 0) return [];
+  const rows: { name: string; generation: number }[] = await sql('projection_generations as g')
+    .join('projection_checkpoints as c', 'c.name', 'g.name')
+    .where('g.role', 'next')
+    .where(sql.raw('g.letters <= c.letters or g.letters_accepted'))
+    .select('g.name', 'g.generation');
+  return next.filter(one =>
+    rows.some(({ name, generation }) => name === one.projection.name && generation === one.generation),
+  );
+}
+
+async function dropLetters(tx: Knex, name: string, generation: number): Promise<void> {
+  await tx('projection_letters').where({ projection: name, generation }).delete();
 }
 
 async function makeTables(tx: Knex, projection: Projection, generation: number): Promise<void> {
@@ -209,6 +245,7 @@ export async function dropGeneration(tx: Knex, name: string, generation: number)
     .where({ projection: schemaOf({ name }, generation) })
     .delete();
   await tx('projection_generations').where({ name, generation }).delete();
+  await dropLetters(tx, name, generation);
 }
 
 /**
@@ -245,6 +282,7 @@ async function switchOne(tx: Knex, { projection, generation }: Generation): Prom
     role: 'kept',
     position: before.position,
     events: before.events,
+    letters: before.letters,
     is_checked: true,
     started_at: tx.fn.now(),
     moved_at: tx.fn.now(),
@@ -254,6 +292,8 @@ async function switchOne(tx: Knex, { projection, generation }: Generation): Prom
     generation,
     position: next.position,
     events: next.events,
+    letters: next.letters,
+    problem: null,
     moved_at: tx.fn.now(),
     shown_at: tx.fn.now(),
   });

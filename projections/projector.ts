@@ -8,15 +8,27 @@ import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import { createAuditTables } from './audit-tables.ts';
 import { type Digests, differing, digestsOf } from './digest.ts';
-import { bringTo, follow, type Hooks } from './follow.ts';
-import { answer, createGenerations, type Generation, openGenerations, switchTo } from './generation.ts';
+import { bringTo, checkpointChannel, follow, type Hooks } from './follow.ts';
+import {
+  answer,
+  createGenerations,
+  type Generation,
+  openGenerations,
+  schemaOf,
+  showable,
+  switchTo,
+} from './generation.ts';
 import { createDeferred } from './indexes.ts';
+import { createLetters, lettersOf, retryAllLetters, TooManyLetters } from './letters.ts';
 import type { Projection } from './projection.ts';
+import { retryLetters } from './retry.ts';
 
 export { checkpointChannel } from './follow.ts';
 
 const retryMsMin = 100;
 const retryMsMax = 5_000;
+/** One that stands still, because of more dead letters than are kept, is looked at again after so long. */
+const standMs = 60_000;
 
 export type ProjectorLog = {
   info(detail: object, line: string): void;
@@ -29,6 +41,10 @@ type Deps = {
   readonly projections: readonly Projection[];
   readonly signal: AbortSignal;
   readonly log: ProjectorLog;
+  /** How often it is looked whether a dead letter is to be tried again. */
+  readonly lookMs?: number | undefined;
+  /** Until when each of those that stand still does so, by the name of its schema. */
+  readonly standing: Map<string, number>;
 };
 
 /** Runs until the signal aborts. What goes wrong is logged and tried again from the stored checkpoints. */
@@ -36,9 +52,9 @@ export async function project(
   sql: Knex,
   store: EventStore,
   projections: readonly Projection[],
-  options: { signal: AbortSignal; log: ProjectorLog },
+  options: Pick<Deps, 'signal' | 'log' | 'lookMs'>,
 ): Promise<void> {
-  const deps = { sql, store, projections, ...options };
+  const deps: Deps = { sql, store, projections, ...options, standing: new Map() };
   let retryMs = retryMsMin;
   let isPrepared = false;
   while (!options.signal.aborted) {
@@ -51,6 +67,7 @@ export async function project(
       });
     } catch (error) {
       if (options.signal.aborted) return;
+      if (error instanceof TooManyLetters) await letStand(deps, error);
       options.log.error({ err: error, retryMs }, 'projections stopped; trying again from the checkpoints');
       await new Promise(resolve => setTimeout(resolve, retryMs));
       retryMs = Math.min(retryMs * 2, retryMsMax);
@@ -62,22 +79,42 @@ async function prepare(sql: Knex): Promise<void> {
   await createDeferred(sql);
   await createGenerations(sql);
   await createAuditTables(sql);
+  await createLetters(sql);
+  await retryAllLetters(sql);
+}
+
+/** The others go on without it. */
+async function letStand({ sql, standing }: Deps, { of, message }: TooManyLetters): Promise<void> {
+  const { projection, generation, role } = of;
+  const row = { name: projection.name, generation };
+  standing.set(schemaOf(projection, generation), performance.now() + standMs);
+  const table = role === 'live' ? 'projection_checkpoints' : 'projection_generations';
+  await sql(table)
+    .where(row)
+    .update({ problem: `It stands still: ${message}.` })
+    .catch(() => undefined);
 }
 
 /** Follows until the signal aborts, or until what is filled can be compared or shown: both stop the followers for a moment. */
 async function round(deps: Deps, onProgress: () => void): Promise<void> {
-  const { sql, store, projections, signal } = deps;
-  const all = await openGenerations(sql, projections);
+  const { sql, store, projections, signal, standing } = deps;
+  const all = (await openGenerations(sql, projections)).filter(one => !stands(standing, one));
   const live = all.filter(({ role }) => role === 'live');
   const beside = all.filter(({ role }) => role !== 'live');
   const next = beside.filter(({ role }) => role === 'next');
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   let isReady = false;
-  const ready = () => {
-    if (next.length === 0) return;
+  let hasCaughtUp = false;
+  // What has more dead letters than what is shown waits, is followed, and is looked at again and again.
+  const look = async () => {
+    if (!hasCaughtUp || (await showable(sql, next)).length === 0) return;
     isReady = true;
     stop.abort();
+  };
+  const ready = () => {
+    hasCaughtUp = true;
+    return look();
   };
   // What is to be followed besides changes: from here on it is begun anew.
   const asked: NonNullable<Hooks['onRequest']> = async (tx, of, request) => {
@@ -88,17 +125,37 @@ async function round(deps: Deps, onProgress: () => void): Promise<void> {
     onProgress();
     if (isAsked) stop.abort();
   };
+  const retrying = retryLetters({ sql, store, signal: either, lookMs: deps.lookMs }, all, {
+    onLook: look,
+    onBegun: () => stop.abort(),
+    onApplied: async (tx, position) =>
+      void (await tx.raw(`select pg_notify('${checkpointChannel}', ?)`, [position.toString()])),
+  });
   const runs = [
+    retrying,
     ...(live.length === 0
       ? []
       : [follow(sql, store, live, either, { onProgress: progress, onRequest: asked })]),
     ...(beside.length === 0 ? [] : [follow(sql, store, beside, either, { onProgress, onCaughtUp: ready })]),
   ].map(running => running.finally(() => stop.abort()));
+  const timer = setTimeout(() => stop.abort(), standsUntil(standing) - performance.now());
   const ends = await Promise.allSettled(runs);
+  clearTimeout(timer);
   const failed = ends.find(end => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  if (!signal.aborted && isReady) await finish(deps, live, next);
+  if (!signal.aborted && isReady) await finish(deps, live, await showable(sql, next));
 }
+
+function stands(standing: Deps['standing'], { projection, generation }: Generation): boolean {
+  const schema = schemaOf(projection, generation);
+  const isOver = (standing.get(schema) ?? 0) <= performance.now();
+  if (isOver) standing.delete(schema);
+  return !isOver;
+}
+
+/** When the next of them is to be looked at again; without any, as late as a timer can be set. */
+const standsUntil = (standing: Deps['standing']) =>
+  Math.min(performance.now() + 0x7fff_ffff, ...standing.values());
 
 const onRequest: NonNullable<Hooks['onRequest']> = async (tx, of, request) =>
   void (await answer(tx, of, request));
@@ -125,7 +182,8 @@ async function finish(
     await bringTo(sql, store, one, to, signal);
     if (shown !== undefined) await bringTo(sql, store, shown, to, signal, { onRequest });
     if (signal.aborted) return;
-    const wrong = shown === undefined || one.isChecked ? [] : await compare(sql, shown, one);
+    const isPlain = shown === undefined || one.isChecked || !(await haveSameLetters(sql, shown, one));
+    const wrong = isPlain ? [] : await compare(sql, shown, one);
     if (wrong.length === 0) chosen.push(one);
     else {
       const problem = `Its rows differ from the live ones in ${wrong.join(', ')}.`;
@@ -139,6 +197,11 @@ async function finish(
   if (chosen.length === 0) return;
   await switchTo(sql, chosen);
   log.info({ projections: chosen.map(({ projection }) => projection.name) }, 'rebuilt projections are shown');
+}
+
+/** Where other events wait, other rows are there. */
+async function haveSameLetters(sql: Knex, shown: Generation, one: Generation): Promise<boolean> {
+  return `${await lettersOf(sql, shown)}` === `${await lettersOf(sql, one)}`;
 }
 
 async function compare(sql: Knex, shown: Generation, one: Generation): Promise<readonly string[]> {

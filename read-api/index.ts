@@ -34,6 +34,7 @@ import { openAsOf } from './as-of.ts';
 import { exportReads } from './events/audit-export.ts';
 import { healthReads } from './events/health.ts';
 import type { Freshness } from './fresh.ts';
+import { deadLetterReads } from './platform/dead-letter.ts';
 import { engineReads } from './platform/engine.ts';
 import { pastReads } from './platform/past.ts';
 import { projectionReads } from './platform/projection.ts';
@@ -108,6 +109,7 @@ export async function registerReads(app: FastifyInstance, given: ReadDeps): Prom
   await app.register(exportReads(deps));
   await app.register(projectionReads(deps));
   await app.register(pastReads({ ...deps, asOf }));
+  await app.register(deadLetterReads(deps));
   await app.register(engineReads(deps));
   await app.register(streamDescription);
   await app.register(docsReads({ describe: deps.describe ?? (() => app.swagger()) }));

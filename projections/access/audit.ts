@@ -11,6 +11,7 @@ import type { HostNameEvent } from '../../domain/apps/host-name.ts';
 import type { LaunchEvent } from '../../domain/apps/launch.ts';
 import type { WorkspaceEvent } from '../../domain/apps/workspace-state.ts';
 import type { AppsEvent, EventType, PlatformEvent, Recorded } from '../../domain/events.ts';
+import type { DeadLetterEvent } from '../../domain/platform/dead-letter.ts';
 import type { ProjectionEvent } from '../../domain/platform/projection.ts';
 import { type Op, type Projection, put } from '../projection.ts';
 
@@ -22,7 +23,7 @@ const ofBuild = (event: Recorded<BuildEvent>) =>
 const ofLaunch = (event: Recorded<LaunchEvent>) =>
   asked(event, `launches/${event.data.launchId}`, event.data.appId);
 const ofHost = (event: Recorded<HostNameEvent>) => asked(event, `hosts/${event.data.host}`, event.data.appId);
-const ofProjection = (event: Recorded<ProjectionEvent>) =>
+const ofProjection = (event: Recorded<ProjectionEvent | DeadLetterEvent>) =>
   asked(event, `projections/${event.data.projection}`, null);
 const ofWorkspace = (event: Recorded<WorkspaceEvent>) =>
   asked(event, `workspaces/${event.data.workspaceId}`, event.data.appId);
@@ -130,6 +131,9 @@ const on: {
   // Nobody asks for it.
   ProjectionDiverged: () => [],
   ProjectionRepaired: () => [],
+  ProjectionShowRequested: ofProjection,
+  DeadLetterReplayRequested: ofProjection,
+  DeadLetterSkipped: ofProjection,
   WorkspaceCreated: ofWorkspace,
   WorkspaceChanged: ofWorkspace,
   WorkspaceAttached: ofWorkspace,
@@ -155,6 +159,10 @@ const on: {
   LaunchUsed: () => [],
   QuotaReached: () => [],
   QuotaFreed: () => [],
+  DeadLetterFound: () => [],
+  DeadLetterResolved: () => [],
+  ProjectionFellBehind: () => [],
+  ProjectionCaughtUp: () => [],
   ApiKeyCreated: ofKey,
   ApiKeyRotated: ofKey,
   ApiKeyRevoked: ofKey,

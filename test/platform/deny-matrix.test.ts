@@ -99,6 +99,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     key: 'a',
     value: 'b',
     projection: 'apps_builds',
+    position: '7',
     workspaceId,
     snapshotId: launchId,
     name: 'a',

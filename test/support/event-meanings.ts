@@ -84,6 +84,15 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   ProjectionRepairRequested: 'Rows of a projection that diverged are to be made again from the log.',
   ProjectionRepaired:
     'No row of the projection differs any more: it was made again, or something else overwrote what was wrong.',
+  ProjectionShowRequested:
+    'Tables that were filled beside the ones that are read are to be read although more dead letters are missing in them.',
+  DeadLetterFound: 'A projection could not apply an event; what comes later in its stream waits behind it.',
+  DeadLetterResolved:
+    'What a projection could not apply has been applied, or was left out because it was skipped.',
+  DeadLetterReplayRequested: 'A dead letter, or each of a projection, is to be tried again now.',
+  DeadLetterSkipped: 'Somebody has said why a projection is to leave an event out and go on behind it.',
+  ProjectionFellBehind: 'A projection is further behind the log than is allowed.',
+  ProjectionCaughtUp: 'A projection that was too far behind the log no longer is.',
   ApiKeyCreated:
     'Somebody made an API key; of the key itself only a digest and its last characters are kept.',
   ApiKeyRotated: 'The key was replaced; the one before is good until `previousUntil`.',

@@ -37,6 +37,7 @@ const imageOfB1 = {
   imageId: 'sha256:1',
   bytes: 5_000_000_000,
 };
+const ofBuilds = (second: string) => ({ projection: 'apps_builds', at: `2026-01-01T00:00:${second}Z` });
 const ofTree = (second: string) => ({ treeId: 'main', at: `2026-01-01T00:00:${second}.000Z` });
 const ofLaunch = (second: string) => ({
   launchId: 'l1',
@@ -402,6 +403,19 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     rows: 1,
     how: 'refolded',
   },
+  ProjectionShowRequested: { ...ofBuilds('24.710'), reason: 'the events are of no use' },
+  DeadLetterFound: {
+    ...ofBuilds('24.720'),
+    position: '7',
+    stream: 'apps.build-b1',
+    eventType: 'BuildStarted',
+    error: 'null value in column "app_id" (23502)',
+  },
+  DeadLetterResolved: { ...ofBuilds('24.730'), position: '7', stream: 'apps.build-b1', skipped: false },
+  DeadLetterReplayRequested: { ...ofBuilds('24.740'), position: null },
+  DeadLetterSkipped: { ...ofBuilds('24.750'), position: '7', reason: 'it was a mistake' },
+  ProjectionFellBehind: { ...ofBuilds('24.760'), lagEvents: 20_000, lagSeconds: 90 },
+  ProjectionCaughtUp: { ...ofBuilds('24.770'), lagEvents: 3, lagSeconds: 1 },
   OrphanRemoved: {
     engine: 'default',
     kind: 'container',
