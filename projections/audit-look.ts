@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import type { Tally } from './audit-settle.ts';
 import { type Generation, schemaOf } from './generation.ts';
+import { hasLetters } from './letters.ts';
 import {
   digestOf,
   hashesOf,
@@ -59,7 +60,7 @@ export function openComparison({ sql, store, signal }: Deps, shadows: readonly G
     const tables = Object.keys(shadow.projection.tables);
     const seen = await snapshot(sql, async (tx, lives) => {
       const live = lives.get(shadow.projection.name);
-      if (live === undefined || isBefore(live, shadow)) return undefined;
+      if (live === undefined || isBefore(live, shadow) || (await hasLetters(tx, shadow))) return undefined;
       const looks: Look[] = [];
       let { table, from } = place;
       for (let rows = 0; rows < lookRowsMax; ) {

@@ -7,7 +7,7 @@ import type { Knex } from 'knex';
 import type { Recorded } from '../domain/events.ts';
 import { applySteps, statementsOf } from './apply.ts';
 import { enter, type Generation, schemaOf } from './generation.ts';
-import { leaveWaiting, nothingUndone, type Undone } from './letters.ts';
+import { leaveWaiting, nothingUndone, skippedOf, type Undone } from './letters.ts';
 import { mergeOps } from './merge.ts';
 import { isOfEvent, Poisoned, wordsOf } from './poison.ts';
 import { type Op, opsOf, type Projection } from './projection.ts';
@@ -34,7 +34,9 @@ export async function applyCarefully(
 ): Promise<Undone> {
   const undone = nothingUndone();
   const stopped = new Set(blocked.keys());
+  const skipped = await skippedOf(tx, of);
   const refuse = (event: Recorded, error: unknown) => {
+    if (skipped.has(event.position.toString())) return;
     undone.poison.set(event.stream, { event, error: wordsOf(error) });
     stopped.add(event.stream);
   };
@@ -60,7 +62,7 @@ export async function applyCarefully(
     refuse: (event, error) => {
       const later = undone.poison.get(event.stream)?.event;
       // The handler's own failure lies behind this one in the stream, and waits now as the rest does.
-      if (later !== undefined) addFirst(undone, later);
+      if (later !== undefined && !skipped.has(event.position.toString())) addFirst(undone, later);
       refuse(event, error);
     },
   });

@@ -188,11 +188,11 @@ export async function answer(
 
 /**
  * A generation has to be made anew, because what waited in it can only be applied in its place in the log. Nothing is begun where
- * one is being filled already, nor for one that is only kept.
+ * one is being filled already, nor for one that is kept or a shadow.
  */
 export async function beginAnew(tx: Knex, { projection, role, generation }: Generation): Promise<boolean> {
   const { name, version } = projection;
-  if (role === 'kept') return false;
+  if (role !== 'live' && role !== 'next') return false;
   await tx.raw('select pg_advisory_xact_lock(hashtext(?))', [`projection ${name}`]);
   const filled = await tx('projection_generations')
     .where({ name, version, role: 'next', problem: null })

@@ -33,6 +33,7 @@ export async function answerLetters(
     }
     case 'DeadLetterSkipped': {
       const { position, reason } = request.data;
+      await tx('projection_skips').insert({ projection: name, position }).onConflict().ignore();
       await letters.where({ position }).update({ skip_reason: reason, next_try_at: tx.fn.now() });
       return;
     }

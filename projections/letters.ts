@@ -23,6 +23,8 @@ export async function createLetters(sql: Knex): Promise<void> {
       last_position bigint not null, skip_reason text, needs_rebuild boolean not null default false,
       next_try_at timestamptz, first_at timestamptz not null, last_at timestamptz not null,
       primary key (projection, generation, stream));
+    create table if not exists projection_skips (
+      projection text not null, position bigint not null, primary key (projection, position));
     alter table projection_checkpoints add column if not exists letters integer not null default 0;
     alter table projection_checkpoints add column if not exists problem text;
     alter table projection_generations add column if not exists letters integer not null default 0;
@@ -40,7 +42,6 @@ export type Letter = {
   readonly revision: string;
   readonly type: string;
   readonly attempts: number;
-  readonly skip_reason: string | null;
 };
 
 type Of = Pick<Generation, 'projection' | 'generation'>;
@@ -54,6 +55,17 @@ export async function blockedStreams(tx: Knex, of: Of): Promise<Map<string, bigi
   return new Map(rows.map(({ stream, position }) => [stream, BigInt(position)]));
 }
 
+/**
+ * Events that are left out where they cannot be applied, because somebody said so. Kept for good: whatever is made anew comes to
+ * them before it comes to where that was said.
+ */
+export async function skippedOf(tx: Knex, { projection: { name } }: Of): Promise<Set<string>> {
+  const rows: { position: string }[] = await tx('projection_skips')
+    .where({ projection: name })
+    .select(tx.raw('position::text as position'));
+  return new Set(rows.map(({ position }) => position));
+}
+
 export const checkpointTable = ({ role }: Pick<Generation, 'role'>) =>
   role === 'live' ? 'projection_checkpoints' : 'projection_generations';
 
@@ -63,6 +75,21 @@ export async function lettersOf(tx: Knex, of: Of): Promise<readonly string[]> {
     .orderBy('stream')
     .select('stream', tx.raw('position::text as position'));
   return rows.map(({ stream, position }) => `${stream} ${position}`);
+}
+
+export const hasLetters = async (tx: Knex, of: Of): Promise<boolean> =>
+  (await tx('projection_letters').where(ofIt(of)).first('stream')) !== undefined;
+
+/** Those in which something can only be applied in its place, which has gone by. */
+export async function lateShadows(sql: Knex, shadows: readonly Generation[]): Promise<readonly Generation[]> {
+  const names: string[] = await sql('projection_letters')
+    .where({ needs_rebuild: true })
+    .whereIn(
+      ['projection', 'generation'],
+      shadows.map(({ projection, generation }) => [projection.name, generation]),
+    )
+    .pluck('projection');
+  return shadows.filter(({ projection }) => names.includes(projection.name));
 }
 
 /** What a batch leaves undone: events that cannot be applied, and those that wait behind one in their stream. */
@@ -173,7 +200,6 @@ const letterColumns = (sql: Knex) => [
   sql.raw('revision::text as revision'),
   'type',
   'attempts',
-  'skip_reason',
 ];
 
 /** What cannot be applied, and how many wait behind it where that is known. */

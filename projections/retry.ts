@@ -19,6 +19,7 @@ import {
   keepLetter,
   type Letter,
   leaveToRebuild,
+  skippedOf,
 } from './letters.ts';
 import { overlaps, touchedBy } from './overlap.ts';
 import { isOfEvent, wordsOf } from './poison.ts';
@@ -50,17 +51,23 @@ export async function retryLetters(
   followed: readonly Generation[],
   hooks: RetryHooks,
 ): Promise<void> {
-  const { sql, signal } = deps;
+  const { signal } = deps;
   while (!signal.aborted) {
-    for (const { of, letter } of await dueLetters(sql, followed, lettersAtOnce)) {
-      if (signal.aborted) return;
-      await retryOne(deps, of, letter.stream, hooks);
-    }
+    await retryDue(deps, followed, hooks);
     await hooks.onLook();
     await pause(deps.lookMs ?? lookMs, signal);
   }
 }
 
+/** Those whose time has come. */
+export async function retryDue(deps: Deps, followed: readonly Generation[], hooks: Settled): Promise<void> {
+  for (const { of, letter } of await dueLetters(deps.sql, followed, lettersAtOnce)) {
+    if (deps.signal.aborted) return;
+    await retryOne(deps, of, letter.stream, hooks);
+  }
+}
+
+type Settled = Pick<RetryHooks, 'onBegun' | 'onApplied'>;
 type Applicable = { readonly event: Recorded; readonly ops: readonly Op[] };
 type Attempt = {
   readonly letter: Letter;
@@ -73,7 +80,7 @@ type Attempt = {
 /** Takes a transaction back that has shown what it should. */
 class TakenBack extends Error {}
 
-async function retryOne(deps: Deps, of: Generation, stream: string, hooks: RetryHooks): Promise<void> {
+async function retryOne(deps: Deps, of: Generation, stream: string, hooks: Settled): Promise<void> {
   const { sql, signal } = deps;
   let rehearsed: Attempt | undefined;
   await takingBack(sql, async tx => {
@@ -130,15 +137,23 @@ async function attemptIn(
   const to = BigInt(place.position);
   const events = await waitingIn(store, letter, to);
   if (!Array.isArray(events)) return { letter, applied: [], failure: events as Failure, to };
-  const { sound, failure } = soundOnes(of, letter, events);
+  const skipped = await skippedOf(tx, of);
+  const { sound, failure } = soundOnes(of, skipped, events);
   await enter(tx, schemaOf(projection, generation));
-  const { count, error } = await applyFirst(tx, of, sound);
+  const applied: Applicable[] = [];
+  for (let rest = sound; ; ) {
+    const { count, error } = await applyFirst(tx, of, rest);
+    applied.push(...rest.slice(0, count));
+    const stopper = rest[count];
+    rest = rest.slice(count + 1);
+    if (stopper === undefined) break;
+    if (skipped.has(stopper.event.position.toString())) continue;
+    const waiting = events.length - events.indexOf(stopper.event) - 1;
+    await tx.raw('set local search_path to public');
+    return { letter, applied, failure: { event: stopper.event, error: wordsOf(error), waiting }, to };
+  }
   await tx.raw('set local search_path to public');
-  const applied = sound.slice(0, count);
-  const stopper = sound[count];
-  if (stopper === undefined) return { letter, applied, failure, to };
-  const waiting = events.length - events.indexOf(stopper.event) - 1;
-  return { letter, applied, failure: { event: stopper.event, error: wordsOf(error), waiting }, to };
+  return { letter, applied, failure, to };
 }
 
 /** What waits, in order; or why the stream cannot be read. */
@@ -158,14 +173,14 @@ async function waitingIn(
   }
 }
 
-/** Those that the projection can make operations of, up to the first it cannot. One that is to be skipped is left out. */
-function soundOnes(of: Generation, { position, skip_reason }: Letter, events: readonly Recorded[]) {
+/** Those that the projection can make operations of, up to the first it cannot. Those that are to be skipped are left out. */
+function soundOnes(of: Generation, skipped: ReadonlySet<string>, events: readonly Recorded[]) {
   const sound: Applicable[] = [];
   for (const [at, event] of events.entries()) {
-    if (skip_reason !== null && event.position === BigInt(position)) continue;
     try {
       sound.push({ event, ops: soundOpsOf(of.projection, event) });
     } catch (error) {
+      if (skipped.has(event.position.toString())) continue;
       const failure: Failure = { event, error: wordsOf(error), waiting: events.length - at - 1 };
       return { sound, failure };
     }
@@ -194,7 +209,7 @@ async function applyFirst(
   }
 }
 
-async function settle(tx: Knex, of: Generation, attempt: Attempt, hooks: RetryHooks): Promise<void> {
+async function settle(tx: Knex, of: Generation, attempt: Attempt, hooks: Settled): Promise<void> {
   const { letter, failure, to } = attempt;
   if (failure === undefined) await dropLetter(tx, of, letter.stream);
   else await keepLetter(tx, of, letter, failure);
@@ -235,7 +250,7 @@ async function isOvertaken(
   }
 }
 
-async function makeAnew(sql: Knex, of: Generation, stream: string, hooks: RetryHooks): Promise<void> {
+async function makeAnew(sql: Knex, of: Generation, stream: string, hooks: Settled): Promise<void> {
   const isBegun = await sql.transaction(async tx => {
     await leaveToRebuild(tx, of, stream);
     return beginAnew(tx, of);

@@ -8,11 +8,13 @@ import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import { openComparison, type Place } from './audit-look.ts';
 import { type Report, settle, type Tally } from './audit-settle.ts';
-import { openShadows } from './audit-tables.ts';
+import { forgetShadow, openShadows } from './audit-tables.ts';
 import type { Generation } from './generation.ts';
+import { lateShadows } from './letters.ts';
 import type { Projection } from './projection.ts';
 import type { ProjectorLog } from './projector.ts';
 import { repair } from './repair.ts';
+import { retryDue } from './retry.ts';
 import { advance } from './shadow.ts';
 import { livesOf } from './snapshot.ts';
 
@@ -97,6 +99,16 @@ function openAudit(deps: SelfAuditDeps, shadows: readonly Generation[]) {
     }
   };
 
+  /** What the shadows could not apply. Answers whether one has to be made anew for it. */
+  const tend = async (): Promise<boolean> => {
+    await retryDue(deps, shadows, { onBegun: () => undefined, onApplied: async () => undefined });
+    const lives = await livesOf(sql);
+    const late = await lateShadows(sql, shadows);
+    const lost = late.filter(({ projection }) => lives.has(projection.name));
+    for (const { projection } of lost) await forgetShadow(sql, projection);
+    return lost.length > 0;
+  };
+
   const next = () => {
     [at, place] = [at + 1, { table: 0, from: null }];
     tallies = new Map();
@@ -110,6 +122,7 @@ function openAudit(deps: SelfAuditDeps, shadows: readonly Generation[]) {
     /** A short piece of work. `more`: there is more to do; `again`: a shadow has to be made anew; `round`: all was seen. */
     async step(): Promise<'more' | 'again' | 'round'> {
       if (!(await fill())) return 'more';
+      if (await tend()) return 'again';
       await mend();
       const shadow = shadows[at];
       if (shadow === undefined) return 'round';

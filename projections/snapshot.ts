@@ -19,11 +19,12 @@ export async function snapshot<T>(
   );
 }
 
-/** Which generation of each projection is read, and where it is. */
+/** Which generation of each projection is read, and where it is. Where events wait, the rows are not what the log says, and no wonder. */
 export async function livesOf(sql: Knex): Promise<ReadonlyMap<string, Live>> {
   const rows = await sql('projection_checkpoints')
     .whereNotNull('position')
     .where('generation', '>', 0)
+    .where({ letters: 0 })
     .select('name', 'version', 'generation', sql.raw('position::text as position'));
   return new Map(
     rows.map(row => [

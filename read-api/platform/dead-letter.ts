@@ -2,7 +2,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { Problem } from '../../platform/problem.ts';
-import { After, type Freshness } from '../fresh.ts';
+import { AfterOnly, type Freshness } from '../fresh.ts';
 import { Count, listOf, nullable, oneOf, Position, Text, Time } from '../shapes.ts';
 
 const rowsMax = 1_000;
@@ -30,7 +30,10 @@ const DeadLetter = Type.Object({
 });
 
 export function deadLetterReads({ sql, fresh }: { sql: Knex; fresh: Freshness }): FastifyPluginAsyncTypebox {
-  const config = { scope: 'metrics:read' } as const;
+  const config = {
+    scope: 'metrics:read',
+    nowOnly: 'It tells what the tables lack now.',
+  } as const;
   const tags = ['projections'];
   return async app => {
     app.addHook('preHandler', fresh.check);
@@ -41,7 +44,7 @@ export function deadLetterReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
         schema: {
           tags,
           summary: 'Events that projections cannot apply, the oldest first',
-          querystring: Type.Object({ ...After, projection: Type.Optional(name) }),
+          querystring: Type.Object({ ...AfterOnly, projection: Type.Optional(name) }),
           response: { 200: listOf(DeadLetter) },
         },
       },
@@ -59,7 +62,7 @@ export function deadLetterReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
           tags,
           summary: 'One event that a projection cannot apply',
           params: Type.Object({ projection: name, position: Type.String({ pattern: '^[0-9]{1,18}$' }) }),
-          querystring: Type.Object(After),
+          querystring: Type.Object(AfterOnly),
           response: { 200: oneOf(DeadLetter) },
         },
       },

@@ -44,7 +44,12 @@ export async function until<T>(what: string, met: () => Promise<T | false | unde
 /** Appends to the end of a stream, whatever it holds. Answers the position. */
 export async function write(store: EventStore, stream: string, event: PlatformEvent): Promise<bigint> {
   const cause = randomUUID();
-  const metadata = { actor: 'tester', correlationId: cause, causationId: cause, time: event.data.at };
+  const metadata = {
+    actor: 'tester',
+    correlationId: cause,
+    causationId: cause,
+    time: new Date().toISOString(),
+  };
   const { revision } = await store.load(stream);
   const { position } = await store.append(
     stream,

@@ -26,7 +26,12 @@ suite('dead letters over HTTP', async () => {
   const stream = `apps.build-${randomUUID()}`;
   const append = async (data: object) => {
     const cause = randomUUID();
-    const metadata = { actor: 'a-tool', correlationId: cause, causationId: cause, time: '2026-01-02T03:04:05.000Z' };
+    const metadata = {
+      actor: 'a-tool',
+      correlationId: cause,
+      causationId: cause,
+      time: '2026-01-02T03:04:05.000Z',
+    };
     const { revision } = await api.store.load(stream);
     const event = { id: randomUUID(), type: 'BuildRequested', data, metadata };
     return (await api.store.append(stream, [event as never], revision)).position;
@@ -36,7 +41,9 @@ suite('dead letters over HTTP', async () => {
   await append({ buildId: null, at: 'later', args: {} });
 
   test('what cannot be applied is listed, and the rest goes on', async () => {
-    const found = await until('the letters', all => all.some(one => one.projection === name && one.waiting === 1));
+    const found = await until('the letters', all =>
+      all.some(one => one.projection === name && one.waiting === 1),
+    );
     const letter = found.find(one => one.projection === name);
     assert.deepEqual(
       { ...letter, error: '', firstAt: '', lastAt: '', nextTryAt: '' },
@@ -85,12 +92,16 @@ suite('dead letters over HTTP', async () => {
   test('one is left out for a reason that is kept, and then the next is in the way', async () => {
     const asked = await run('dead-letters', 'skip', name, position, '--reason', 'a tool wrote it');
     assert.equal(asked.code, 0, asked.stderr);
-    const found = await until('the next', all => all.some(one => one.projection === name && one.position !== position));
+    const found = await until('the next', all =>
+      all.some(one => one.projection === name && one.position !== position),
+    );
     const next = found.find(one => one.projection === name);
     assert.deepEqual([next.waiting, next.skipReason, next.attempts], [0, null, 1]);
     const { data } = await api.read('/audit?action=DeadLetterSkipped');
     assert.deepEqual([data[0].actor, data[0].target], ['operator', `projections/${name}`]);
-    await api.write('POST', `/projections/${name}/dead-letters/${next.position}/skip`, { reason: 'as above' });
+    await api.write('POST', `/projections/${name}/dead-letters/${next.position}/skip`, {
+      reason: 'as above',
+    });
     await until('the end', all => all.every(one => one.projection !== name));
   });
 
