@@ -174,9 +174,9 @@ const phrases: { readonly [T in EventType]: Phrase } = {
   ProjectionShowRequested: data =>
     `new tables of ${text(data.projection)} are to be read: ${text(data.reason)}`,
   DeadLetterFound: data =>
-    `${text(data.projection)} cannot apply ${text(data.eventType)} at ${text(data.position)}, ${text(data.stream)} waits: ${text(data.error)}`,
+    `${text(data.projection)} cannot apply ${text(data.eventType)} at ${text(data.position)}: ${text(data.error)}`,
   DeadLetterResolved: data =>
-    `${text(data.projection)} goes on with ${text(data.stream)} at ${text(data.position)}${data.skipped ? ', which was skipped' : ''}`,
+    `${text(data.projection)} goes on behind ${text(data.position)}${data.skipped ? ', which was skipped' : ''}`,
   DeadLetterReplayRequested: data =>
     `dead letter ${text(data.position ?? 'of any place')} of ${text(data.projection)} is to be tried again`,
   DeadLetterSkipped: data =>

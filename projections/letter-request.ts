@@ -1,4 +1,4 @@
-/** What is asked of dead letters: to be tried again now, to be skipped, and to be lived with where a generation has more of them. */
+/** What is asked of dead letters: to be tried again, to be skipped, and to be lived with where a generation has more of them. */
 import type { Knex } from 'knex';
 import type { EventOf, Recorded } from '../domain/events.ts';
 import { unreachable } from '../domain/kernel/decider.ts';

@@ -8,7 +8,7 @@ import type { Recorded } from '../domain/events.ts';
 import type { Generation } from './generation.ts';
 
 /** Where more streams than this are stopped it is the code that is at fault, and the projection stands still. */
-export const lettersMax = 1_000;
+const lettersMax = 1_000;
 
 const firstTryMs = 5_000;
 const tryMsMax = 3_600_000;
@@ -154,7 +154,7 @@ export async function writeLetters(tx: Knex, of: Generation, { poison, waiting }
 }
 
 /** Says beside the checkpoint how many there are, so that nobody has to look who has none. */
-export async function countLetters(tx: Knex, of: Generation): Promise<number> {
+async function countLetters(tx: Knex, of: Generation): Promise<number> {
   const { name } = of.projection;
   const count = Number((await tx('projection_letters').where(ofIt(of)).count('* as n').first())?.n);
   await tx(checkpointTable(of)).where({ name, generation: of.generation }).update({ letters: count });

@@ -19,7 +19,7 @@ export async function snapshot<T>(
   );
 }
 
-/** Which generation of each projection is read, and where it is. Where events wait, the rows are not what the log says, and no wonder. */
+/** Which generation of each projection is read, and where it is; without those in which events wait, and so rows are missing. */
 export async function livesOf(sql: Knex): Promise<ReadonlyMap<string, Live>> {
   const rows = await sql('projection_checkpoints')
     .whereNotNull('position')

@@ -7,7 +7,7 @@ import { type Decider, unreachable } from '../kernel/decider.ts';
 type Asked = { projection: string; at: string };
 
 /** Named by the place of its event in the log. */
-export type FoundLetter = {
+type FoundLetter = {
   position: string;
   stream: string;
   eventType: string;
