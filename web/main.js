@@ -7,6 +7,7 @@ import { OpenPage } from './apps/open.js';
 import { RegisterDialog } from './apps/register.js';
 import { SearchPage } from './apps/search.js';
 import { SearchBox, searchBoxId } from './apps/search-box.js';
+import { UsagePage } from './apps/usage-page.js';
 import { say } from './lib/announce.js';
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from './lib/html.js';
 import { session, useMay } from './lib/identity.js';
@@ -75,7 +76,7 @@ function Hub() {
         html`<${AppPage} key=${name} appId=${decodeURIComponent(name)} section=${rest[0] ?? ''}
           itemId=${rest[1] ?? ''} />`
       }
-      ${page === 'access' && (name === 'audit' ? html`<${AuditPage} />` : html`<${AccessPage} />`)}
+      ${page === 'access' && html`<${accessPages[name] ?? AccessPage} />`}
       ${page === 'open' && html`<${OpenPage} launchId=${name} query=${query} />`}
       ${page === '' && html`<${SearchPage} onRegister=${register} />`}
     </main>
@@ -83,6 +84,9 @@ function Hub() {
     ${dialog === 'help' && html`<${HelpDialog} onClose=${close} />`}
   `;
 }
+
+/** Below `/access/`. @type {Readonly<Record<string, () => unknown>>} */
+const accessPages = { audit: AuditPage, usage: UsagePage };
 
 /** A page that was reached by a link begins at its heading, also for those who do not see it. @param {string} path */
 function useFocusOnNewPage(path) {

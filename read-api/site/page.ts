@@ -29,7 +29,15 @@ const vendored: Readonly<Record<string, string>> = {
 };
 
 /** Paths of the page itself; everything else under the root is the API. */
-const pagePaths = ['/', '/a/:appId', '/a/:appId/*', '/access', '/access/audit', '/open/:launchId'];
+const pagePaths = [
+  '/',
+  '/a/:appId',
+  '/a/:appId/*',
+  '/access',
+  '/access/audit',
+  '/access/usage',
+  '/open/:launchId',
+];
 
 export type SiteDeps = { readonly previewOrigins: string };
 

@@ -25,7 +25,7 @@ import {
   stateWords,
 } from './launch-words.js';
 import { useDeployments } from './list.js';
-import { Usage } from './usage.js';
+import { Usage, UsageDetails, useUsage } from './usage.js';
 
 /** @import { App, Deployment, Launch } from '../lib/shapes.js' */
 
@@ -39,6 +39,7 @@ export function LaunchPanel({ app, launch, isFull = false }) {
   const [log, setLog] = useState(/** @type {Shown | undefined} */ (undefined));
   const [isAgain, setAgain] = useState(false);
   const actions = useLaunchActions(app, launch);
+  const usage = useUsage(launch);
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useKeptFocus(box, '.panel-head button, .panel-head a, .launch-title');
   useSpoken(spokenOf(app, launch, deployments));
@@ -56,7 +57,7 @@ export function LaunchPanel({ app, launch, isFull = false }) {
         }
         <span class="dim visitors"><${Icon} name=${launch.access === 'public' ? 'eye' : 'lock'} />
           ${accessWords[launch.access]}</span>
-        <${Usage} launch=${launch} />
+        <${Usage} launch=${launch} usage=${usage} />
         <div class="actions end">
           ${
             isServing(launch) &&
@@ -75,6 +76,7 @@ export function LaunchPanel({ app, launch, isFull = false }) {
       ${log && html`<${AppLog} launch=${launch} deployment=${log.deployment} />`}
       ${isFull ? html`<${LaunchFacts} launch=${launch} />` : html`<${More} launch=${launch} />`}
     </section>
+    ${isFull && html`<${UsageDetails} launch=${launch} usage=${usage} />`}
     ${isFull && html`<${Deployments} ...${of} onLog=${(/** @type {number} */ deployment) => setLog({ deployment })} />`}
     ${isAgain && html`<${LaunchAgain} app=${app} launch=${launch} onClose=${() => setAgain(false)} />`}
   `;

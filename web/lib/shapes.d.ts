@@ -227,6 +227,40 @@ export type Launch = {
   waitingFor: string | null;
 };
 
+export type UsageSample = { at: string; cpus: number; memoryBytes: number };
+
+export type ContainerUsage = {
+  deployment: number;
+  readAt: string;
+  cpus: number | null;
+  cpusMax: number;
+  memoryBytes: number;
+  memoryBytesMax: number;
+  processes: number;
+  processesMax: number;
+  recent: UsageSample[];
+};
+
+type UsageSums = { cpuSeconds: number; memoryMbHours: number };
+
+export type LaunchUsage = UsageSums & { containers: ContainerUsage[] };
+
+export type Quota = {
+  owner: string | null;
+  resource: keyof UsageSums;
+  used: number | null;
+  max: number;
+  freeAt: string | null;
+};
+
+export type Usage = UsageSums & {
+  period: { from: string; until: string };
+  quotas: Quota[];
+  apps: ({ appId: string } & UsageSums)[];
+  days: ({ day: string } & UsageSums)[];
+  owners: ({ owner: string } & UsageSums)[];
+};
+
 export type Deployment = {
   deployment: number;
   cause: 'start' | 'redeploy' | 'rollback' | 'wake' | 'restart';

@@ -27,6 +27,7 @@ export function PersonMenu() {
         html`
         <ul id=${menuId} class="menu" role="menu" aria-label=${name}>
           <${Item} icon="key" onChoose=${() => visit('/access')}>Access: keys and sessions<//>
+          <${Item} icon="clock" onChoose=${() => visit('/access/usage')}>Usage: what launches used<//>
           <${Item} icon="eye" why=${mayAudit.why} onChoose=${() => visit('/access/audit')}>Audit: who did what<//>
           <${Item} icon="out" onChoose=${() => leave.run()}>Sign out<//>
         </ul>

@@ -41,6 +41,7 @@ suite('the API described', async () => {
       '/a/{appId}/*',
       '/access',
       '/access/audit',
+      '/access/usage',
       '/open/{launchId}',
       '/vendor/{name}',
       '/web/*',

@@ -20,7 +20,8 @@ suite('the page', () => {
     assert.equal(home.statusCode, 200);
     assert.equal(home.headers['content-type'], 'text/html; charset=utf-8');
     assert.equal(home.body, deep.body);
-    for (const place of ['/access', '/access/audit']) assert.equal((await app.inject(place)).body, home.body);
+    for (const place of ['/access', '/access/audit', '/access/usage'])
+      assert.equal((await app.inject(place)).body, home.body);
   });
 
   test('runs no script but its own files and its import map, and frames only previews', async () => {
