@@ -21,6 +21,7 @@ import { HealthNotice } from './parts/health.js';
 import { HelpDialog } from './parts/help.js';
 import { LiveRegion, Toasts } from './parts/live-region.js';
 import { ProblemBox } from './parts/problem.js';
+import { TablesPage } from './platform/tables.js';
 
 function Root() {
   const { state, who } = useStore(session);
@@ -77,6 +78,7 @@ function Hub() {
           itemId=${rest[1] ?? ''} />`
       }
       ${page === 'access' && html`<${accessPages[name] ?? AccessPage} />`}
+      ${page === 'tables' && html`<${TablesPage} />`}
       ${page === 'open' && html`<${OpenPage} launchId=${name} query=${query} />`}
       ${page === '' && html`<${SearchPage} onRegister=${register} />`}
     </main>

@@ -36,6 +36,7 @@ const pagePaths = [
   '/access',
   '/access/audit',
   '/access/usage',
+  '/tables',
   '/open/:launchId',
 ];
 

@@ -33,7 +33,10 @@ async function replay(bench: Bench): Promise<void> {
   bench.onClose(() => sql.destroy());
 
   const replayMs = await timed(() => replayAll(sql, log.url, BigInt(last)));
-  const tables = projections.flatMap(projection => Object.keys(projection.tables));
+  // The plain names are views.
+  const tables = projections.flatMap(projection =>
+    Object.keys(projection.tables).map(table => `p_${projection.name}_1.${table}`),
+  );
   const rows = await readRows(sql, tables);
   const rowCount = rows.reduce((sum, { rows }) => sum + rows.length, 0);
   await exportRows(sql, bench, tables);
@@ -133,10 +136,10 @@ async function exportRows(sql: Knex, bench: Bench, tables: readonly string[]): P
   const folder = path.join(bench.folder, 'copies');
   mkdirSync(folder);
   chmodSync(folder, 0o777);
-  for (const table of tables) await sql.raw(`copy "${table}" to '${fileOf(bench, table)}'`);
+  for (const table of tables) await sql.raw(`copy ${table} to '${fileOf(bench, table)}'`);
 }
 
 /** The server reads files of its own machine: no client takes part. */
 async function copyRows(sql: Knex, bench: Bench, tables: readonly string[]): Promise<void> {
-  for (const table of tables) await sql.raw(`copy "${table}" from '${fileOf(bench, table)}'`);
+  for (const table of tables) await sql.raw(`copy ${table} from '${fileOf(bench, table)}'`);
 }

@@ -3,7 +3,7 @@ import { createStore, useStore } from './store.js';
 
 /** @typedef {{ path: string, query: URLSearchParams, count: number }} Place */
 
-const pages = /^\/(?:access(?:\/(?:audit|usage))?|a\/[^/]+(?:\/.*)?|open\/[^/]+)?$/;
+const pages = /^\/(?:access(?:\/(?:audit|usage))?|tables|a\/[^/]+(?:\/.*)?|open\/[^/]+)?$/;
 let count = 0;
 
 const read = () => {

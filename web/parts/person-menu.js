@@ -10,6 +10,7 @@ export function PersonMenu() {
   const who = useWho();
   const name = who.name ?? who.subject;
   const mayAudit = useMay('audit:read');
+  const mayTables = useMay('metrics:read');
   const leave = useAction(signOut);
   const { isOpen, box, button, toggle, close, keys } = useMenu();
   const menuId = useId();
@@ -29,6 +30,7 @@ export function PersonMenu() {
           <${Item} icon="key" onChoose=${() => visit('/access')}>Access: keys and sessions<//>
           <${Item} icon="clock" onChoose=${() => visit('/access/usage')}>Usage: what launches used<//>
           <${Item} icon="eye" why=${mayAudit.why} onChoose=${() => visit('/access/audit')}>Audit: who did what<//>
+          <${Item} icon="list" why=${mayTables.why} onChoose=${() => visit('/tables')}>Tables: made anew and watched<//>
           <${Item} icon="out" onChoose=${() => leave.run()}>Sign out<//>
         </ul>
       `
