@@ -54,6 +54,7 @@ export async function describeApi(version: string): Promise<object> {
     store,
     stored: store,
     past: undefined,
+    blame: () => [],
     fresh: {
       waitFor: async () => undefined,
       check: async () => undefined,

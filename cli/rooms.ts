@@ -23,6 +23,7 @@ import { openPostgres } from '../platform/postgres.ts';
 import { Problem } from '../platform/problem.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
+import { blame } from '../projections/blame.ts';
 import { projections } from '../projections/index.ts';
 import { checkpointChannel } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
@@ -121,6 +122,7 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     sql,
     store: events.store,
     stored: events.stored,
+    blame: blame.bind(null, projections),
     objects,
     logs:
       s3 === undefined

@@ -32,7 +32,9 @@ import { type UsageReadDeps, usageReads } from './apps/usage.ts';
 import { workspaceReads } from './apps/workspace.ts';
 import { openAsOf } from './as-of.ts';
 import { exportReads } from './events/audit-export.ts';
+import { causeReads } from './events/causes.ts';
 import { healthReads } from './events/health.ts';
+import { type WhyDeps, whyReads } from './events/why.ts';
 import type { Freshness } from './fresh.ts';
 import { deadLetterReads } from './platform/dead-letter.ts';
 import { engineReads } from './platform/engine.ts';
@@ -47,6 +49,7 @@ export type ReadDeps = {
   readonly past: Knex | undefined;
   readonly store: EventStore;
   readonly stored: StoredLog;
+  readonly blame: WhyDeps['blame'];
   readonly fresh: Freshness;
   readonly receipts: ProofDeps['receipts'];
   readonly logs: LogStore;
@@ -84,6 +87,8 @@ export async function registerReads(app: FastifyInstance, given: ReadDeps): Prom
   );
   await app.register(repositoryReads(deps));
   await app.register(historyReads(deps));
+  await app.register(whyReads(deps));
+  await app.register(causeReads(deps));
   await app.register(buildReads(deps));
   await app.register(imageReads(deps));
   await app.register(buildLogReads(deps));

@@ -38,6 +38,7 @@ import { openSeal } from '../../platform/sealed.ts';
 import { openServer } from '../../platform/server.ts';
 import { readUsage } from '../../platform/usage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
+import { blame } from '../../projections/blame.ts';
 import { projections } from '../../projections/index.ts';
 import { keepPast } from '../../projections/past.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
@@ -193,7 +194,11 @@ export async function startApi(options: ApiOptions = {}) {
     sql,
     store,
     stored,
+<<<<<<< HEAD
     past,
+=======
+    blame: blame.bind(null, projections),
+>>>>>>> 8c00655 (Each value says which event set it, and each event what led to it and what came of it)
     fresh,
     receipts,
     logs,
