@@ -23,6 +23,10 @@ const running = new AsyncLocalStorage<Past>();
 /** Whether an earlier time is being read: what is not kept by time is unknown then. */
 export const isPast = (): boolean => running.getStore() !== undefined;
 
+/** Whether an event had happened by the time that is being read. */
+export const hadHappened = ({ position }: { readonly position: bigint }): boolean =>
+  position <= (running.getStore()?.moment.position ?? position);
+
 export type AsOf = {
   /** The tables of now, or of the time that the request asks for. */
   readonly sql: Knex;

@@ -31,13 +31,8 @@ export function launchOpenReads({ sql, invites }: LaunchOpenDeps): FastifyPlugin
             }),
             host: Type.Optional(
               Type.String({
-<<<<<<< HEAD
-                pattern: '^[!-~]*$',
-                maxLength: hostCharsMax,
-=======
                 maxLength: hostCharsMax,
                 pattern: hostPattern,
->>>>>>> 8c00655 (Each value says which event set it, and each event what led to it and what came of it)
                 description: 'A host name that leads to its app',
               }),
             ),

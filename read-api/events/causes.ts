@@ -55,18 +55,20 @@ export function causeReads({ sql, fresh, stored }: CauseDeps): FastifyPluginAsyn
   return async app => {
     app.addHook('preHandler', fresh.check);
     app.get(
-      '/events/:position/causes',
+      '/events/:event/causes',
       {
         config: { scope: 'apps:read' },
         schema: {
           tags: ['why'],
           summary: 'What led to an event of an app, and what came of it',
-          params: Type.Object({ position: Type.String({ pattern: '^[0-9]{1,19}$' }) }),
+          params: Type.Object({
+            event: Type.String({ pattern: '^[0-9]{1,18}$', description: 'Its position in the log' }),
+          }),
           querystring: Type.Object(After),
           response: { 200: Type.Object({ data: Causes }) },
         },
       },
-      async ({ params, identity }) => ({ data: await causesOf({ sql, stored }, params.position, identity) }),
+      async ({ params, identity }) => ({ data: await causesOf({ sql, stored }, params.event, identity) }),
     );
   };
 }

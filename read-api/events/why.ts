@@ -9,6 +9,7 @@ import { appIdPattern } from '../../domain/kernel/limits.ts';
 import { Refusal } from '../../domain/kernel/refusal.ts';
 import type { EventStore } from '../../eventstore/store.ts';
 import { type Identity, requireApp } from '../../platform/auth.ts';
+import { hadHappened } from '../as-of.ts';
 import { After, type Freshness } from '../fresh.ts';
 import { nullable, Position, Text, Time } from '../shapes.ts';
 
@@ -161,7 +162,7 @@ async function why(
   requireApp(identity, row.app_id);
   const streams = await Promise.all(kind.streams(id).map(stream => store.load(stream)));
   const events = streams
-    .flatMap(({ events }) => events)
+    .flatMap(({ events }) => events.filter(hadHappened))
     .sort((a, b) => (a.position < b.position ? -1 : a.position > b.position ? 1 : 0));
   const found = blame(kind.rows(id), events).flatMap(row => fieldsOf(kind, row));
   const asked = field === undefined ? found : found.filter(one => one.field === field);

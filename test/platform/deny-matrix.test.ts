@@ -99,11 +99,8 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     key: 'a',
     value: 'b',
     projection: 'apps_builds',
-<<<<<<< HEAD
     position: '7',
-=======
-    position: (await api.read('/apps/known-app/history')).data[0].position,
->>>>>>> 8c00655 (Each value says which event set it, and each event what led to it and what came of it)
+    event: (await api.read('/apps/known-app/history')).data[0].position,
     workspaceId,
     snapshotId: launchId,
     name: 'a',
@@ -115,7 +112,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     workspaceId: `workspaces/${workspaceId}`,
     keyId: `api-keys/${others.id}`,
     projection: 'projections/apps_builds',
-    position: `events/${filled.position}`,
+    event: `events/${filled.event}`,
     sessionId: `sessions/${session.id}`,
   };
   const placeOf = (path: string) =>

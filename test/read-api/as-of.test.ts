@@ -23,6 +23,7 @@ function routesOf(api: Api): readonly string[] {
 }
 
 const idsOf: Readonly<Record<string, readonly string[]>> = {
+  event: ['2', '12', '40'],
   appId: busyApps,
   buildId: busyBuilds,
   launchId: busyLaunches,

@@ -194,11 +194,8 @@ export async function startApi(options: ApiOptions = {}) {
     sql,
     store,
     stored,
-<<<<<<< HEAD
     past,
-=======
     blame: blame.bind(null, projections),
->>>>>>> 8c00655 (Each value says which event set it, and each event what led to it and what came of it)
     fresh,
     receipts,
     logs,
