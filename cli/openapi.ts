@@ -61,6 +61,8 @@ export async function describeApi(version: string): Promise<object> {
       reached: async () => null,
       close: async () => undefined,
     },
+    lags: { now: async () => [], lately: async () => [] },
+    alerts: { lagSeconds: 0, lagEvents: 0, deadLetters: 0 },
     receipts: { of: async () => undefined, head: async () => undefined, close: async () => undefined },
     logs: openLogStore('.'),
     objects: openFolderObjects('.'),

@@ -6,6 +6,7 @@ import type { EventStore, StoredLog } from '../eventstore/store.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
+import type { LagLimits, Lags } from '../platform/projection-lag.ts';
 import { apiKeyReads } from './access/api-key.ts';
 import { auditReads } from './access/audit.ts';
 import { type ProofDeps, proofReads } from './access/audit-proof.ts';
@@ -59,6 +60,8 @@ export type ReadDeps = {
   readonly hostUrl: HostNameReadDeps['hostUrl'];
   readonly previewDomain: string;
   readonly containerLogs: LaunchLogDeps['containerLogs'];
+  readonly lags: Lags;
+  readonly alerts: LagLimits;
   readonly pingRedis: (() => Promise<void>) | undefined;
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
   readonly previewOrigins: string;

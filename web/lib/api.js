@@ -49,6 +49,11 @@ export async function getJson(path, { after, signal } = {}) {
       if (BigInt(position) >= written) written = 0n;
       return body;
     } catch (error) {
+      // It is in the log, and some table cannot take it yet: better what is there than nothing.
+      if (error instanceof Problem && error.code === 'dead-letter' && position === written.toString()) {
+        written = 0n;
+        continue;
+      }
       const isLate = error instanceof Problem && error.code === 'behind';
       if (!isLate || attempt >= triesMax) throw error;
       await new Promise(resolve => setTimeout(resolve, retryMsMin * attempt));

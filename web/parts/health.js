@@ -46,7 +46,7 @@ export function HealthNotice() {
 
 /** @param {Health | undefined} state */
 function sentencesOf(state) {
-  const { docker, redis, log, database } = state?.checks ?? {};
+  const { docker, redis, log, database, projections } = state?.checks ?? {};
   const engines = Object.entries(state?.checks ?? {}).map(
     ([name, { ok, reason }]) =>
       name.startsWith('engine ') && !ok && `The ${name} is away, others go on: ${reason}`,
@@ -59,6 +59,7 @@ function sentencesOf(state) {
     redis?.ok === false && `Redis: ${redis.reason}. Work goes on more slowly.`,
     log?.ok === false && `Event log: ${log.reason}`,
     database?.ok === false && `Database: ${database.reason}`,
+    projections?.ok === false && `Tables: ${projections.reason}`,
     lag > lagSecondsShown && `What you see may be ${Math.round(lag)} s old.`,
   ].filter(sentence => typeof sentence === 'string');
 }
