@@ -1,4 +1,4 @@
-/** What the environment says of the audit tree, of the self-audit, and of what alarms. Throws an Error that says what would be right. */
+/** What the environment says of the audit tree, the self-audit and alarms. Throws an Error that says what would be right. */
 import type { LagLimits } from './projection-lag.ts';
 import { isKeyName } from './proof/note.ts';
 

@@ -181,7 +181,8 @@ function besideOf(row: Row, live: Row) {
 /** More of them than what is read has keep a generation from being shown. */
 function waitsFor({ role, letters, letters_accepted }: Row, live: Row): string | null {
   if (role !== 'next' || letters_accepted === true || Number(letters) <= Number(live.letters)) return null;
-  return `It has ${letters} dead letters, and what is read has ${live.letters}: it is not shown until they are applied, or it is told to be.`;
+  const more = `It has ${letters} dead letters, and what is read has ${live.letters}`;
+  return `${more}: it is not shown until they are applied, or somebody says so.`;
 }
 
 function auditOf(row: Row, shadowPosition: string | null) {
