@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Knex } from 'knex';
+import { takesAsOf } from '../platform/as-of.ts';
 import { invalid, Problem } from '../platform/problem.ts';
 import type { Freshness } from './fresh.ts';
 
@@ -69,7 +70,7 @@ export function openAsOf({ sql, past, fresh, now }: AsOfDeps): AsOf {
     register(app) {
       app.addHook('preHandler', (request, reply, done) => {
         const { asOf } = (request.query ?? {}) as { asOf?: string };
-        if (asOf === undefined) return done();
+        if (asOf === undefined || !takesAsOf(request)) return done();
         begin(request, reply, asOf).then(found => running.run(found, () => done()), done);
       });
       app.addHook('onSend', async request => {

@@ -172,6 +172,12 @@ suite('an earlier time', { timeout }, () => {
     });
   }
 
+  test('the page itself is the same, and asks for what it shows', async () => {
+    const { status, headers } = await api.ask('GET', '/?asOf=2999-01-01T00:00:00Z');
+    assert.equal(status, 200);
+    assert.equal(headers.get('apphub-as-of-position'), null);
+  });
+
   test('what is not kept by time is unknown, and is not what it is now', async () => {
     await api.sql('worker_status').update({ ok: false, reason: 'No engine.' });
     const launch = '/launches?status=requested&limit=1';

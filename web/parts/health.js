@@ -1,6 +1,7 @@
 /** What AppHub leans on, said only where something is missing or behind. */
 import { getJson } from '../lib/api.js';
 import { html, useEffect } from '../lib/html.js';
+import { usePast } from '../lib/past.js';
 import { createStore, useStore } from '../lib/store.js';
 import { connection, onBeat } from '../lib/stream.js';
 import { Icon } from './icon.js';
@@ -27,6 +28,7 @@ export const useDocker = () => useStore(health)?.checks?.docker;
 
 export function HealthNotice() {
   const state = useStore(health);
+  const { asOf } = usePast();
   const isLive = useStore(connection) === 'live';
   useEffect(() => onBeat(() => void look()), []);
   // A server that has come back may stand on other feet.
@@ -35,7 +37,8 @@ export function HealthNotice() {
     if (isLive) void look();
   }, [isLive]);
   const sentences = sentencesOf(state);
-  if (sentences.length === 0) return null;
+  // How it is now is no matter of how it was.
+  if (sentences.length === 0 || asOf !== '') return null;
   return html`
     <aside class="health" aria-label="State of AppHub">
       <${Icon} name="warn" />
