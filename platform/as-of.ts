@@ -12,19 +12,13 @@ declare module 'fastify' {
   }
 }
 
-/** Whether the answer of its route is of another time when it is asked for. */
-export function takesAsOf({ routeOptions }: FastifyRequest): boolean {
-  return Object.hasOwn(schemaOf(routeOptions).querystring?.properties ?? {}, 'asOf');
-}
-
 export function refuseAsOf(app: FastifyInstance): void {
   app.addHook('preValidation', async request => {
-    const isAsked = Object.hasOwn((request.query as object | null) ?? {}, 'asOf');
-    if (!isAsked || request.is404 || takesAsOf(request)) return;
+    if (!asksForPast(request) || request.is404) return;
+    const { config, schema } = request.routeOptions;
+    const query = (schema as { querystring?: { properties?: object } } | undefined)?.querystring;
+    if (Object.hasOwn(query?.properties ?? {}, 'asOf')) return;
     const isRead = ['GET', 'HEAD'].includes(request.method);
-    const { config } = request.routeOptions;
-    // The page itself is no answer: it asks for what it shows.
-    if (isRead && schemaOf(request.routeOptions).hide === true) return;
     throw new Problem(400, 'as-of-unsupported', 'There is no asking for an earlier time here', {
       detail:
         config.nowOnly ??
@@ -33,6 +27,4 @@ export function refuseAsOf(app: FastifyInstance): void {
   });
 }
 
-type Schema = { readonly hide?: boolean; readonly querystring?: { readonly properties?: object } };
-
-const schemaOf = ({ schema }: FastifyRequest['routeOptions']) => (schema ?? {}) as Schema;
+const asksForPast = ({ query }: FastifyRequest) => Object.hasOwn((query as object | null) ?? {}, 'asOf');

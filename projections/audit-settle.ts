@@ -197,10 +197,12 @@ async function writeState(
 
 const rowsOf = (digests: readonly RangeDigest[]) => digests.reduce((sum, { rows }) => sum + rows, 0);
 
+const partsOf = (sum: string) => /^(-?\d+)-(-?\d+)$/.exec(sum)?.slice(1) ?? [];
+
 /** The digest of each table, made of those of its ranges. */
 async function writeTables(sql: Knex, { projection }: Generation, tallies: readonly Tally[]): Promise<void> {
   for (const { keyed, ranges, digests, from, wrong } of tallies) {
-    const sums = digests.map(({ sum }) => sum.split('/').map(BigInt));
+    const sums = digests.map(({ sum }) => partsOf(sum).map(BigInt));
     const total = (at: number) => sums.reduce((all, parts) => all + (parts[at] ?? 0n), 0n);
     const digest = `${rowsOf(digests)}-${total(0)}-${total(1)}`;
     const row = {

@@ -13,11 +13,13 @@ import { areIndexesDeferred, makeIndexes } from './indexes.ts';
 import { answerLetters, isLetterRequest, type LetterRequest } from './letter-request.ts';
 import { blockedStreams, writeLetters } from './letters.ts';
 import { mergeOps } from './merge.ts';
+import type { Pace } from './pace.ts';
 import { isOfEvent } from './poison.ts';
 import { opsOf, type Projection } from './projection.ts';
 
 /** Logs that do not say when a reader has caught up are taken to have when nothing comes for so long. */
 const quietMsMax = 1_000;
+const lanesMax = 2;
 
 /** The channel on which a moved checkpoint is announced to readers that wait for it. */
 export const checkpointChannel = 'apphub_checkpoint';
@@ -30,6 +32,8 @@ export type Hooks = {
   onProgress?(): void;
   /** What is asked of a live projection; in the transaction that says it has been read. */
   onRequest?(tx: Knex, of: Generation, request: Recorded<Request>): Promise<void>;
+  /** Bounds what filling takes from what is read: by it the one side tells, and the other waits. */
+  readonly pace?: Pace;
   /** Everything that was there when it was read is stored, with its indexes. May come again. */
   onCaughtUp?(): Promise<void>;
 };
@@ -44,12 +48,15 @@ export async function follow(
 ): Promise<void> {
   const schemas = followed.map(one => schemaOf(one.projection, one.generation));
   const stop = new AbortController();
+  const isLive = followed.some(({ role }) => role === 'live');
+  const { pace } = hooks;
   const news = gather(
     store.subscribe({
       from: oldest(followed) ?? 'start',
       streamPrefixes: everyContext,
       signal: AbortSignal.any([signal, stop.signal]),
     }),
+    isLive ? undefined : pace?.eventsMax,
   );
   let isFilling = await areIndexesDeferred(sql, schemas);
   let storing: Promise<unknown> = Promise.resolve();
@@ -58,13 +65,16 @@ export async function follow(
     for (;;) {
       const gathered = await news.next(storing, isFilling || !isTold ? quietMsMax : undefined);
       if (gathered === undefined) break;
+      if (isLive && gathered.events.length > 0) pace?.begun();
       const work = plan(followed, gathered);
       await storing;
       const isLast = isFilling && gathered.caughtUp;
       if (isLast) isFilling = false;
       const hasCaughtUp = gathered.caughtUp;
       if (hasCaughtUp) isTold = true;
-      storing = storeWork(sql, work, hooks).then(async () => {
+      if (!isLive) await pace?.turn(signal);
+      storing = storeInLanes(sql, work, hooks).then(async () => {
+        if (isLive && gathered.events.length > 0) pace?.ended();
         if (isLast) await makeIndexes(sql, schemas);
         hooks.onProgress?.();
         if (hasCaughtUp) await hooks.onCaughtUp?.();
@@ -170,6 +180,27 @@ const requestTypes: readonly string[] = [
 const isRequest = ({ type, data }: Recorded, name: string) =>
   requestTypes.includes(type) && 'projection' in data && data.projection === name;
 
+/** What nobody reads yet may be stored in two transactions at once: each part has a checkpoint of its own. */
+async function storeInLanes(sql: Knex, work: Work | undefined, hooks: Hooks): Promise<void> {
+  if (work === undefined || work.parts.length < 2 || work.parts.some(({ isLive }) => isLive))
+    return storeWork(sql, work, hooks);
+  const lanes = Array.from({ length: lanesMax }, () => ({ parts: [] as Part[], size: 0 }));
+  const sized = work.parts.map(part => ({
+    part,
+    size: (part.statements ?? []).reduce((sum, { rows }) => sum + rows.length, 0),
+  }));
+  for (const { part, size } of sized.sort((a, b) => b.size - a.size)) {
+    const lane = lanes.reduce((least, one) => (one.size < least.size ? one : least));
+    lane.parts.push(part);
+    lane.size += size;
+  }
+  const ends = await Promise.allSettled(
+    lanes.map(({ parts }) => storeWork(sql, parts.length === 0 ? undefined : { ...work, parts }, hooks)),
+  );
+  const failed = ends.find(end => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
 /** A batch that the database refuses for what is in it is stored once more, without the events that are to blame. */
 export async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks = {}): Promise<void> {
   if (work === undefined) return;
@@ -184,6 +215,8 @@ export async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks 
 async function storeOnce(sql: Knex, work: Work, hooks: Hooks, isCareful: boolean): Promise<void> {
   await sql.transaction(async tx => {
     // First of all: nobody else stores, or applies what has waited, until this is done.
+    // Losing the last of what nobody reads yet costs filling it again; its checkpoint goes with it.
+    if (!work.parts.some(({ isLive }) => isLive)) await tx.raw('set local synchronous_commit to off');
     const hasLetters = await moveCheckpoints(tx, work);
     if (isCareful) await tx.raw('set constraints all immediate');
     for (const part of work.parts) await storePart(tx, part, hasLetters.has(part.schema), isCareful);

@@ -27,7 +27,11 @@ export type Gathering = {
   close(): Promise<void>;
 };
 
-export function gather(source: AsyncIterable<Batch>): Gathering {
+/** `eventsAtOnce` may ask for less than what there is room for. */
+export function gather(
+  source: AsyncIterable<Batch>,
+  eventsAtOnce: () => number | undefined = () => undefined,
+): Gathering {
   let events: Recorded[] = [];
   let bytes = 0;
   let news: { position: bigint | null; caughtUp: boolean } | undefined;
@@ -38,7 +42,7 @@ export function gather(source: AsyncIterable<Batch>): Gathering {
     changed.resolve();
     changed = Promise.withResolvers<void>();
   };
-  const isFull = () => events.length >= eventsMax || bytes >= bytesMax;
+  const isFull = () => events.length >= (eventsAtOnce() ?? eventsMax) || bytes >= bytesMax;
 
   const pump = async () => {
     for await (const batch of source) {

@@ -7,6 +7,8 @@
 import type { Knex } from 'knex';
 import type { Projection } from './projection.ts';
 
+const lanesMax = 2;
+
 export async function createDeferred(sql: Knex): Promise<void> {
   await sql.raw(`create table if not exists projection_indexes (
     projection text not null, "table" text not null, definition text not null)`);
@@ -32,8 +34,15 @@ export async function areIndexesDeferred(sql: Knex, schemas: readonly string[]):
   return (await sql('projection_indexes').whereIn('projection', schemas).first('definition')) !== undefined;
 }
 
-/** Makes what was put off, a schema at a time, and tells the planner what its tables hold. Writes to them wait meanwhile. */
+/** Makes what was put off, two schemas at a time, and tells the planner what its tables hold. Writes to them wait meanwhile. */
 export async function makeIndexes(sql: Knex, schemas: readonly string[]): Promise<void> {
+  const left = schemas.values();
+  const ends = await Promise.allSettled(Array.from({ length: lanesMax }, () => makeSome(sql, left)));
+  const failed = ends.find(end => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+async function makeSome(sql: Knex, schemas: Iterable<string>): Promise<void> {
   for (const schema of schemas) {
     await sql.transaction(async tx => {
       // However large the tables are.

@@ -7,7 +7,6 @@
 import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import { createAuditTables } from './audit-tables.ts';
-import { type Digests, differing, digestsOf } from './digest.ts';
 import { bringTo, checkpointChannel, follow, type Hooks } from './follow.ts';
 import {
   answer,
@@ -20,8 +19,10 @@ import {
 } from './generation.ts';
 import { createDeferred } from './indexes.ts';
 import { createLetters, lettersOf, retryAllLetters, TooManyLetters } from './letters.ts';
+import { openPace } from './pace.ts';
 import type { Projection } from './projection.ts';
 import { retryLetters } from './retry.ts';
+import { openVerifying, type Pair, type Verifying } from './verify.ts';
 
 export { checkpointChannel } from './follow.ts';
 
@@ -45,6 +46,9 @@ type Deps = {
   readonly lookMs?: number | undefined;
   /** Until when each of those that stand still does so, by the name of its schema. */
   readonly standing: Map<string, number>;
+  /** What is compared while everything goes on, and how to have a look at what came of it. */
+  readonly verifying: Verifying;
+  lookAgain: () => void;
 };
 
 /** Runs until the signal aborts. What goes wrong is logged and tried again from the stored checkpoints. */
@@ -54,7 +58,13 @@ export async function project(
   projections: readonly Projection[],
   options: Pick<Deps, 'signal' | 'log' | 'lookMs'>,
 ): Promise<void> {
-  const deps: Deps = { sql, store, projections, ...options, standing: new Map() };
+  const verifying = openVerifying({ sql, ...options });
+  const deps: Deps = {
+    ...{ sql, store, projections, ...options },
+    standing: new Map(),
+    verifying,
+    lookAgain: () => undefined,
+  };
   let retryMs = retryMsMin;
   let isPrepared = false;
   while (!options.signal.aborted) {
@@ -66,13 +76,14 @@ export async function project(
         retryMs = retryMsMin;
       });
     } catch (error) {
-      if (options.signal.aborted) return;
+      if (options.signal.aborted) break;
       if (error instanceof TooManyLetters) await letStand(deps, error);
       options.log.error({ err: error, retryMs }, 'projections stopped; trying again from the checkpoints');
       await new Promise(resolve => setTimeout(resolve, retryMs));
       retryMs = Math.min(retryMs * 2, retryMsMax);
     }
   }
+  await verifying.ended();
 }
 
 async function prepare(sql: Knex): Promise<void> {
@@ -103,12 +114,15 @@ async function round(deps: Deps, onProgress: () => void): Promise<void> {
   const beside = all.filter(({ role }) => role !== 'live');
   const next = beside.filter(({ role }) => role === 'next');
   const stop = new AbortController();
+  const pace = openPace();
   const either = AbortSignal.any([signal, stop.signal]);
   let isReady = false;
+  deps.lookAgain = () => stop.abort();
   let hasCaughtUp = false;
   // What has more dead letters than what is shown waits, is followed, and is looked at again and again.
   const look = async () => {
-    if (!hasCaughtUp || (await showable(sql, next)).length === 0) return;
+    const due = next.filter(one => !deps.verifying.has(one));
+    if (!hasCaughtUp || (await showable(sql, due)).length === 0) return;
     isReady = true;
     stop.abort();
   };
@@ -135,15 +149,19 @@ async function round(deps: Deps, onProgress: () => void): Promise<void> {
     retrying,
     ...(live.length === 0
       ? []
-      : [follow(sql, store, live, either, { onProgress: progress, onRequest: asked })]),
-    ...(beside.length === 0 ? [] : [follow(sql, store, beside, either, { onProgress, onCaughtUp: ready })]),
+      : [follow(sql, store, live, either, { onProgress: progress, onRequest: asked, pace })]),
+    ...(beside.length === 0
+      ? []
+      : [follow(sql, store, beside, either, { onProgress, onCaughtUp: ready, pace })]),
   ].map(running => running.finally(() => stop.abort()));
   const timer = setTimeout(() => stop.abort(), standsUntil(standing) - performance.now());
   const ends = await Promise.allSettled(runs);
   clearTimeout(timer);
   const failed = ends.find(end => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  if (!signal.aborted && isReady) await finish(deps, live, await showable(sql, next));
+  if (signal.aborted || !isReady) return;
+  const due = next.filter(one => !deps.verifying.has(one));
+  await finish(deps, live, await showable(sql, due));
 }
 
 function stands(standing: Deps['standing'], { projection, generation }: Generation): boolean {
@@ -160,13 +178,11 @@ const standsUntil = (standing: Deps['standing']) =>
 const onRequest: NonNullable<Hooks['onRequest']> = async (tx, of, request) =>
   void (await answer(tx, of, request));
 
-/** Nothing moves meanwhile. What differs from what it is to replace stays beside it, to be looked at. */
-async function finish(
-  { sql, store, signal, log }: Deps,
-  live: readonly Generation[],
-  next: readonly Generation[],
-): Promise<void> {
+/** Nothing moves meanwhile, so it is short: what has to be compared is compared later, as it is now. */
+async function finish(deps: Deps, live: readonly Generation[], next: readonly Generation[]): Promise<void> {
+  const { sql, store, signal, log, verifying } = deps;
   const chosen: Generation[] = [];
+  const pairs: Pair[] = [];
   const newest = live.reduce<bigint>(
     (most, { position }) => (position !== null && position > most ? position : most),
     0n,
@@ -183,17 +199,10 @@ async function finish(
     if (shown !== undefined) await bringTo(sql, store, shown, to, signal, { onRequest });
     if (signal.aborted) return;
     const isPlain = shown === undefined || one.isChecked || !(await haveSameLetters(sql, shown, one));
-    const wrong = isPlain ? [] : await compare(sql, shown, one);
-    if (wrong.length === 0) chosen.push(one);
-    else {
-      const problem = `Its rows differ from the live ones in ${wrong.join(', ')}.`;
-      await sql('projection_generations').where({ name, generation: one.generation }).update({ problem });
-      log.error(
-        { projection: name, generation: one.generation, tables: wrong },
-        'a rebuild gives other rows',
-      );
-    }
+    if (isPlain) chosen.push(one);
+    else pairs.push({ shown, one });
   }
+  if (pairs.length > 0) await verifying.begin(pairs, () => deps.lookAgain());
   if (chosen.length === 0) return;
   await switchTo(sql, chosen);
   log.info({ projections: chosen.map(({ projection }) => projection.name) }, 'rebuilt projections are shown');
@@ -202,14 +211,4 @@ async function finish(
 /** Where other events wait, other rows are there. */
 async function haveSameLetters(sql: Knex, shown: Generation, one: Generation): Promise<boolean> {
   return `${await lettersOf(sql, shown)}` === `${await lettersOf(sql, one)}`;
-}
-
-async function compare(sql: Knex, shown: Generation, one: Generation): Promise<readonly string[]> {
-  return sql.transaction(
-    async tx => {
-      const before: Digests = await digestsOf(tx, shown.projection, shown.generation);
-      return differing(before, await digestsOf(tx, one.projection, one.generation));
-    },
-    { isolationLevel: 'repeatable read', readOnly: true },
-  );
 }

@@ -3,6 +3,7 @@
  * key, so that each look is short however large the table is.
  */
 import type { Knex } from 'knex';
+import { digestColumns } from './digest.ts';
 import type { Row } from './projection.ts';
 
 /** The values of a primary key as PostgreSQL writes them. */
@@ -13,6 +14,8 @@ export type Keyed = {
   readonly table: string;
   readonly columns: readonly string[];
   readonly types: readonly string[];
+  /** What to select for a digest. */
+  readonly digest: string;
 };
 
 /** Everything behind `from` up to and with `to`; null: from the beginning, to the end. */
@@ -35,7 +38,8 @@ export async function keyOf(
     [schema, table],
   );
   const typeOf = new Map(rows.map((row: { name: string; type: string }) => [row.name, row.type]));
-  return { table, columns, types: columns.map(column => String(typeOf.get(column))) };
+  const types = columns.map(column => String(typeOf.get(column)));
+  return { table, columns, types, digest: await digestColumns(sql, schema, table) };
 }
 
 const list = ({ columns }: Keyed) => columns.map(quoted).join(', ');
@@ -82,13 +86,10 @@ export type RangeDigest = { readonly rows: number; readonly sum: string };
 /** In the time zone UTC. Equal rows give equal digests, in whatever order. */
 export async function digestOf(tx: Knex, keyed: Keyed, schema: string, range: Range): Promise<RangeDigest> {
   const { text, values } = within(keyed, range);
-  const { rows } = await tx.raw(
-    `select count(*)::integer as n, coalesce(sum(hashtextextended(j, 0)::numeric), 0)::text as a,
-       coalesce(sum(hashtextextended(j, 1)::numeric), 0)::text as b
-     from (select to_jsonb(t)::text as j from ${placed(keyed, schema)} as t where ${text}) as rows`,
-    [...values],
-  );
-  return { rows: rows[0].n, sum: `${rows[0].a}/${rows[0].b}` };
+  const { rows } = await tx.raw(`select ${keyed.digest} from ${placed(keyed, schema)} as t where ${text}`, [
+    ...values,
+  ]);
+  return rows[0];
 }
 
 /** The hash of each row of a range, by its key. */

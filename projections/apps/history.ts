@@ -92,7 +92,7 @@ const on: { readonly [T in AppsEvent['type']]: (event: Recorded<AppsEvent>) => r
 
 export const history: Projection = {
   name: table,
-  version: 2,
+  version: 1,
   tables: { [table]: ['app_id', 'position'] },
   isWrittenOnce: true,
   createTables: schema =>
@@ -108,8 +108,6 @@ export const history: Projection = {
       t.text('correlation_id').notNullable();
       t.text('causation_id').notNullable();
       t.jsonb('data').notNullable();
-      // What led to what.
-      t.index('correlation_id');
     }),
   on: on as Projection['on'],
 };

@@ -1,7 +1,6 @@
 /** Small hooks that many parts need. */
 import { say } from './announce.js';
 import { useEffect, useLayoutEffect, useRef, useState } from './html.js';
-import { usePast } from './past.js';
 
 /** The title of the window while a component is shown. @param {string} title */
 export function useTitle(title) {
@@ -11,13 +10,11 @@ export function useTitle(title) {
 }
 
 /**
- * The present time, kept up every so many milliseconds while `isOnNow`.
+ * The present time, kept up every so many milliseconds while `isOn`.
  * @param {number} everyMs
- * @param {boolean} [isOnNow]
+ * @param {boolean} [isOn]
  */
-export function useNow(everyMs, isOnNow = true) {
-  const { asOf, at } = usePast();
-  const isOn = isOnNow && asOf === '';
+export function useNow(everyMs, isOn = true) {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     if (!isOn) return undefined;
@@ -25,8 +22,7 @@ export function useNow(everyMs, isOnNow = true) {
     const timer = setInterval(() => setNow(Date.now()), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, isOn]);
-  // Whoever looks back sees how long ago it was then.
-  return asOf !== '' && at !== '' ? Date.parse(at) : now;
+  return now;
 }
 
 /** Says it, for those who do not see it, when the text becomes another one. @param {string | undefined} text */
