@@ -36,6 +36,12 @@ const nouns: Readonly<Record<string, Noun>> = {
     implied: 'show',
     load: async () => (await import('./usage.ts')).verbs,
   },
+  why: {
+    summary: 'Which event set a value, and what led to an event',
+    implied: 'show',
+    hasOneVerb: true,
+    load: async () => (await import('./why.ts')).verbs,
+  },
   keys: { summary: 'API keys for programs', load: async () => (await import('./keys.ts')).verbs },
   sessions: {
     summary: 'Who is signed in on a browser',
@@ -86,8 +92,11 @@ async function main(args: readonly string[]): Promise<number> {
 async function runVerb(nounName: string, [verbName, ...rest]: readonly string[]): Promise<number> {
   const noun = own(nouns, nounName);
   if (noun === undefined) throw unknown('command', nounName, ['start', 'help', ...Object.keys(nouns)], '');
-  const { implied } = noun;
-  if (implied !== undefined && (verbName === undefined || (verbName.startsWith('-') && !isHelp(verbName))))
+  const { implied, hasOneVerb } = noun;
+  const isLeftOut =
+    verbName === undefined ||
+    (!isHelp(verbName) && (verbName.startsWith('-') || (hasOneVerb && verbName !== implied)));
+  if (implied !== undefined && isLeftOut)
     return runVerb(nounName, [implied, ...(verbName === undefined ? [] : [verbName]), ...rest]);
   const verbs = await noun.load();
   if (verbName === undefined || isHelp(verbName)) {

@@ -8,6 +8,8 @@ export type Noun = {
   readonly summary: string;
   /** The verb that is meant when none is named. */
   readonly implied?: string;
+  /** The verb may be left out in front of words, too: there is one alone. */
+  readonly hasOneVerb?: true;
   /** What the noun's file exports as `verbs`. */
   readonly load: () => Promise<Readonly<Record<string, Verb>>>;
 };

@@ -1,4 +1,4 @@
-/** Puts together what keeps the tables: the projector, the past, and the self-audit, whose findings become events. */
+/** Puts together what keeps the tables: the projector, the past, the self-audit, and who tells what is wrong in events. */
 import { systemClock } from '../commands/clock.ts';
 import { execute } from '../commands/execute.ts';
 import { type ProjectionCommand, projectionRequests } from '../domain/platform/projection.ts';
@@ -11,6 +11,7 @@ import { projections } from '../projections/index.ts';
 import { keepPast } from '../projections/past.ts';
 import { project } from '../projections/projector.ts';
 import { selfAudit } from '../projections/self-audit.ts';
+import { watchProjections } from './projection-watch.ts';
 
 type Options = Pick<Config, 'audit' | 'timeTravel'> & { readonly log: Log };
 type Parts = { readonly sql: ReturnType<typeof openPostgres>; readonly store: EventStore };
@@ -22,7 +23,10 @@ export function openProjections(
 ): { close(): Promise<void> } {
   const stop = new AbortController();
   const deps = { sql, store, projections, log, signal: stop.signal };
-  const runs = [project(sql, store, projections, deps)];
+  const runs = [
+    project(sql, store, projections, deps),
+    watchProjections({ sql, store, limits: audit.alerts, log, signal: stop.signal }),
+  ];
   if (timeTravel) runs.push(keepPast(sql, store, projections, deps));
   if (audit.selfPercent > 0) {
     const report = reportTo(store);

@@ -21,12 +21,14 @@ import { openLogStore } from '../platform/log-store.ts';
 import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
 import { Problem } from '../platform/problem.ts';
+import { openLags } from '../platform/projection-lag.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
+import { blame } from '../projections/blame.ts';
 import { projections } from '../projections/index.ts';
 import { checkpointChannel } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
-import { openFreshness } from '../read-api/fresh.ts';
+import { openFreshness, streamAt } from '../read-api/fresh.ts';
 import { registerReads } from '../read-api/index.ts';
 import { openObjects } from '../workers/adapters/objects.ts';
 import { openEgressProxy } from '../workers/egress/egress-proxy.ts';
@@ -121,6 +123,7 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     sql,
     store: events.store,
     stored: events.stored,
+    blame: blame.bind(null, projections),
     objects,
     logs:
       s3 === undefined
@@ -285,7 +288,8 @@ async function openApi(
     version,
     serverFactory,
   });
-  await registerMetrics(app, shared.sql);
+  const lags = openLags(shared.sql, shared.store);
+  await registerMetrics(app, shared.sql, rooms.includes('read-api') ? lags : undefined);
   const { addresses, invites } = openInvitations(options, secrets);
   if (rooms.includes('commands')) {
     await registerCommands(app, {
@@ -306,7 +310,7 @@ async function openApi(
   if (rooms.includes('read-api')) {
     await tablesAreThere(shared);
     const listen = (onMoved: () => void) => listenTo(databaseUrl, checkpointChannel, onMoved);
-    const fresh = await openFreshness(shared.sql, listen);
+    const fresh = await openFreshness(shared.sql, listen, streamAt(shared.stored));
     closings.push(() => fresh.close());
     const receipts = await openProofs(options, shared);
     closings.push(() => receipts.close());
@@ -315,6 +319,8 @@ async function openApi(
       ...shared,
       past: openPastReads(options, closings),
       fresh,
+      lags,
+      alerts: options.audit.alerts,
       receipts,
       previewUrl: launchId => `${addresses.originOf(launchId)}/`,
       invites,

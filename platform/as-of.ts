@@ -12,13 +12,19 @@ declare module 'fastify' {
   }
 }
 
+/** Whether the answer of its route is of another time when it is asked for. */
+export function takesAsOf({ routeOptions }: FastifyRequest): boolean {
+  return Object.hasOwn(schemaOf(routeOptions).querystring?.properties ?? {}, 'asOf');
+}
+
 export function refuseAsOf(app: FastifyInstance): void {
   app.addHook('preValidation', async request => {
-    if (!asksForPast(request) || request.is404) return;
-    const { config, schema } = request.routeOptions;
-    const query = (schema as { querystring?: { properties?: object } } | undefined)?.querystring;
-    if (Object.hasOwn(query?.properties ?? {}, 'asOf')) return;
+    const isAsked = Object.hasOwn((request.query as object | null) ?? {}, 'asOf');
+    if (!isAsked || request.is404 || takesAsOf(request)) return;
     const isRead = ['GET', 'HEAD'].includes(request.method);
+    const { config } = request.routeOptions;
+    // The page itself is no answer: it asks for what it shows.
+    if (isRead && schemaOf(request.routeOptions).hide === true) return;
     throw new Problem(400, 'as-of-unsupported', 'There is no asking for an earlier time here', {
       detail:
         config.nowOnly ??
@@ -27,4 +33,6 @@ export function refuseAsOf(app: FastifyInstance): void {
   });
 }
 
-const asksForPast = ({ query }: FastifyRequest) => Object.hasOwn((query as object | null) ?? {}, 'asOf');
+type Schema = { readonly hide?: boolean; readonly querystring?: { readonly properties?: object } };
+
+const schemaOf = ({ schema }: FastifyRequest['routeOptions']) => (schema ?? {}) as Schema;

@@ -1,4 +1,5 @@
-/** What the environment says of the audit tree and of the self-audit. Throws an Error that says what would be right. */
+/** What the environment says of the audit tree, the self-audit and alarms. Throws an Error that says what would be right. */
+import type { LagLimits } from './projection-lag.ts';
 import { isKeyName } from './proof/note.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -12,6 +13,8 @@ export type AuditConfig = {
   /** The part of its time that the self-audit of the tables works at most, 0: never; and how often it begins at most. */
   readonly selfPercent: number;
   readonly selfSeconds: number;
+  /** From where on health is degraded and an event tells. */
+  readonly alerts: LagLimits;
 };
 
 const eventsMax = 1_000_000;
@@ -28,6 +31,11 @@ export function readAudit(env: Env): AuditConfig {
     checkpointSeconds: whole(env, 'APPHUB_AUDIT_CHECKPOINT_SECONDS', 60, secondsMax),
     selfPercent: whole(env, 'APPHUB_SELF_AUDIT_PERCENT', 5, 100, 0),
     selfSeconds: whole(env, 'APPHUB_SELF_AUDIT_SECONDS', 60, secondsMax),
+    alerts: {
+      lagSeconds: whole(env, 'APPHUB_LAG_SECONDS_MAX', 60, secondsMax),
+      lagEvents: whole(env, 'APPHUB_LAG_EVENTS_MAX', 10_000, 10_000),
+      deadLetters: whole(env, 'APPHUB_DEAD_LETTERS_MAX', 0, 1_000, 0),
+    },
   };
 }
 

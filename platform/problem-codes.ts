@@ -224,4 +224,9 @@ export const edgeCodes: { readonly [code: string]: ProblemCode & { readonly titl
     title: 'The tables have not reached this position yet',
     advice: 'Ask again; `reached` says how far they are.',
   },
+  'dead-letter': {
+    status: 503,
+    title: 'A table cannot take what was written there yet',
+    advice: 'Read without `after`, or have what `deadLetters` names replayed: it is in the log, and waits.',
+  },
 };

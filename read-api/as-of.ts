@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Knex } from 'knex';
+import { takesAsOf } from '../platform/as-of.ts';
 import { invalid, Problem } from '../platform/problem.ts';
 import type { Freshness } from './fresh.ts';
 
@@ -22,6 +23,10 @@ const running = new AsyncLocalStorage<Past>();
 
 /** Whether an earlier time is being read: what is not kept by time is unknown then. */
 export const isPast = (): boolean => running.getStore() !== undefined;
+
+/** Whether an event had happened by the time that is being read. */
+export const hadHappened = ({ position }: { readonly position: bigint }): boolean =>
+  position <= (running.getStore()?.moment.position ?? position);
 
 export type AsOf = {
   /** The tables of now, or of the time that the request asks for. */
@@ -65,7 +70,7 @@ export function openAsOf({ sql, past, fresh, now }: AsOfDeps): AsOf {
     register(app) {
       app.addHook('preHandler', (request, reply, done) => {
         const { asOf } = (request.query ?? {}) as { asOf?: string };
-        if (asOf === undefined) return done();
+        if (asOf === undefined || !takesAsOf(request)) return done();
         begin(request, reply, asOf).then(found => running.run(found, () => done()), done);
       });
       app.addHook('onSend', async request => {

@@ -47,16 +47,28 @@ export type Freshness = {
 /** Calls back whenever a checkpoint may have moved. Answers the function that ends it. */
 export type Listen = (onMoved: () => void) => Promise<() => Promise<void>>;
 
-export async function openFreshness(sql: Knex, listen: Listen): Promise<Freshness> {
+/** Which stream the event at this position is of; undefined where there is none. */
+export type StreamAt = (position: bigint) => Promise<string | undefined>;
+
+export const streamAt =
+  (stored: { at(position: bigint): Promise<{ readonly stream: string } | undefined> }): StreamAt =>
+  async position =>
+    (await stored.at(position))?.stream;
+
+export async function openFreshness(sql: Knex, listen: Listen, streamOf?: StreamAt): Promise<Freshness> {
   const waiters = new Set<{ position: bigint; resolve: () => void }>();
+  let hasLetters = false;
   let last: bigint | null = null;
   let looking: Promise<void> | undefined;
   let again = false;
 
   const reached = async (): Promise<bigint | null> => {
-    const row = await sql('projection_checkpoints')
+    // The column may be about to be made by the projector of a newer version.
+    const row = await sql('projection_checkpoints as c')
       .select(sql.raw('min(coalesce(position, 0))::text as position'))
+      .select(sql.raw(`bool_or(to_jsonb(c) ->> 'letters' > '0') as has_letters`))
       .first();
+    hasLetters = row?.has_letters === true;
     return row?.position == null ? null : BigInt(row.position);
   };
 
@@ -85,6 +97,12 @@ export async function openFreshness(sql: Knex, listen: Listen): Promise<Freshnes
   const timer = setInterval(look, lookEveryMs).unref();
 
   const waitFor = async (position: bigint): Promise<void> => {
+    await waitUntil(position);
+    // Seen in the same moment as the position, or before: what stops later events is of no account here.
+    if (hasLetters) await refuseStopped(sql, position, streamOf);
+  };
+
+  const waitUntil = async (position: bigint): Promise<void> => {
     if (last !== null && last >= position) return;
     if (waiters.size >= waitersMax) throw behind(position, last);
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -116,6 +134,35 @@ export async function openFreshness(sql: Knex, listen: Listen): Promise<Freshnes
       await stop();
     },
   };
+}
+
+/** What was written at this position is not in every table, however long one waits: its stream is stopped in a projection. */
+async function refuseStopped(sql: Knex, position: bigint, streamOf: StreamAt = async () => undefined) {
+  const { rows } = await sql.raw(
+    `select l.projection, l.stream, l.position::text as letter from projection_letters l
+     join projection_checkpoints c on c.name = l.projection and c.generation = l.generation
+     where l.position <= ? and l.last_position >= ? order by l.projection`,
+    [position.toString(), position.toString()],
+  );
+  if (rows.length === 0) return;
+  const stream = await streamOf(position);
+  const stopped = rows.filter((row: { stream: string }) => row.stream === stream);
+  if (stopped.length === 0) return;
+  throw new Problem(
+    503,
+    'dead-letter',
+    'What was written there waits behind an event that cannot be applied',
+    {
+      extra: {
+        after: position.toString(),
+        stream,
+        deadLetters: stopped.map(({ projection, letter }: { projection: string; letter: string }) => ({
+          projection,
+          position: letter,
+        })),
+      },
+    },
+  );
 }
 
 function behind(wanted: bigint, reached: bigint | null): Problem {

@@ -6,6 +6,7 @@ import type { EventStore, StoredLog } from '../eventstore/store.ts';
 import type { LogStore } from '../platform/log-store.ts';
 import type { Objects } from '../platform/objects.ts';
 import { Problem } from '../platform/problem.ts';
+import type { LagLimits, Lags } from '../platform/projection-lag.ts';
 import { apiKeyReads } from './access/api-key.ts';
 import { auditReads } from './access/audit.ts';
 import { type ProofDeps, proofReads } from './access/audit-proof.ts';
@@ -32,7 +33,9 @@ import { type UsageReadDeps, usageReads } from './apps/usage.ts';
 import { workspaceReads } from './apps/workspace.ts';
 import { openAsOf } from './as-of.ts';
 import { exportReads } from './events/audit-export.ts';
+import { causeReads } from './events/causes.ts';
 import { healthReads } from './events/health.ts';
+import { type WhyDeps, whyReads } from './events/why.ts';
 import type { Freshness } from './fresh.ts';
 import { deadLetterReads } from './platform/dead-letter.ts';
 import { engineReads } from './platform/engine.ts';
@@ -47,6 +50,7 @@ export type ReadDeps = {
   readonly past: Knex | undefined;
   readonly store: EventStore;
   readonly stored: StoredLog;
+  readonly blame: WhyDeps['blame'];
   readonly fresh: Freshness;
   readonly receipts: ProofDeps['receipts'];
   readonly logs: LogStore;
@@ -56,6 +60,8 @@ export type ReadDeps = {
   readonly hostUrl: HostNameReadDeps['hostUrl'];
   readonly previewDomain: string;
   readonly containerLogs: LaunchLogDeps['containerLogs'];
+  readonly lags: Lags;
+  readonly alerts: LagLimits;
   readonly pingRedis: (() => Promise<void>) | undefined;
   /** For the page's policy: which origins may be framed, such as `http://*.preview.localhost:4000`. */
   readonly previewOrigins: string;
@@ -84,6 +90,8 @@ export async function registerReads(app: FastifyInstance, given: ReadDeps): Prom
   );
   await app.register(repositoryReads(deps));
   await app.register(historyReads(deps));
+  await app.register(whyReads(deps));
+  await app.register(causeReads(deps));
   await app.register(buildReads(deps));
   await app.register(imageReads(deps));
   await app.register(buildLogReads(deps));

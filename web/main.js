@@ -20,6 +20,7 @@ import { ConnectionNotice, Header } from './parts/header.js';
 import { HealthNotice } from './parts/health.js';
 import { HelpDialog } from './parts/help.js';
 import { LiveRegion, Toasts } from './parts/live-region.js';
+import { PastBar, turnBack } from './parts/past-bar.js';
 import { ProblemBox } from './parts/problem.js';
 import { TablesPage } from './platform/tables.js';
 
@@ -62,6 +63,7 @@ function Hub() {
     else if (key === '?') open('help');
     else if (key === 'n') register();
     else if (key === 'g') go('/');
+    else if (key === 't') turnBack();
     else return false;
     return true;
   });
@@ -69,6 +71,7 @@ function Hub() {
   return html`
     <a class="skip" href="#main">Skip to the content</a>
     <${Header} search=${html`<${SearchBox} />`} onRegister=${register} onHelp=${() => open('help')} />
+    <${PastBar} />
     <${ConnectionNotice} />
     <${HealthNotice} />
     <main id="main" tabindex="-1">

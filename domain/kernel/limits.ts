@@ -65,3 +65,5 @@ export const snapshotsPerWorkspaceMax = 20;
 
 /** Of a host name as somebody may write it; the name itself has 253 at most (RFC 1035). */
 export const hostCharsMax = 300;
+/** What a host name may be written with, before it is looked at more closely. */
+export const hostPattern = '^[A-Za-z0-9.-]*$';

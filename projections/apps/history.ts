@@ -92,7 +92,7 @@ const on: { readonly [T in AppsEvent['type']]: (event: Recorded<AppsEvent>) => r
 
 export const history: Projection = {
   name: table,
-  version: 1,
+  version: 2,
   tables: { [table]: ['app_id', 'position'] },
   isWrittenOnce: true,
   createTables: schema =>
@@ -108,6 +108,8 @@ export const history: Projection = {
       t.text('correlation_id').notNullable();
       t.text('causation_id').notNullable();
       t.jsonb('data').notNullable();
+      // What led to what.
+      t.index('correlation_id');
     }),
   on: on as Projection['on'],
 };

@@ -4,7 +4,7 @@
  */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
-import { hostCharsMax, previewPathPattern, urlCharsMax } from '../../domain/kernel/limits.ts';
+import { hostCharsMax, hostPattern, previewPathPattern, urlCharsMax } from '../../domain/kernel/limits.ts';
 import { allows, reaches } from '../../platform/auth.ts';
 import type { Invites } from '../../platform/preview-invite.ts';
 
@@ -31,8 +31,8 @@ export function launchOpenReads({ sql, invites }: LaunchOpenDeps): FastifyPlugin
             }),
             host: Type.Optional(
               Type.String({
-                pattern: '^[!-~]*$',
                 maxLength: hostCharsMax,
+                pattern: hostPattern,
                 description: 'A host name that leads to its app',
               }),
             ),

@@ -1,23 +1,22 @@
 /** Whether this process lives, and whether everything it leans on is there and up to date. */
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
-import { everyContext } from '../../domain/events.ts';
 import type { EventStore } from '../../eventstore/store.ts';
+import { alarmsOf, type LagLimits, type Lags } from '../../platform/projection-lag.ts';
 import { enginesOf, whyNoDocker } from '../machine.ts';
 
 const checkMsMax = 2_000;
-/** A lag is counted this far; more is said as this much. */
-const lagEventsMax = 10_000;
 
 export type HealthDeps = {
   readonly store: EventStore;
   readonly sql: Knex;
   /** Undefined where jobs run in the process. */
   readonly pingRedis: (() => Promise<void>) | undefined;
+  readonly lags: Lags;
+  readonly alerts: LagLimits;
 };
 
 type Check = { ok: boolean; reason?: string };
-type Lag = { name: string; position: string | null; lagEvents: number; lagSeconds: number };
 
 const CheckShape = Type.Object({ ok: Type.Boolean(), reason: Type.Optional(Type.String()) });
 const Ready = Type.Object({
@@ -30,6 +29,8 @@ const Ready = Type.Object({
         position: Type.Union([Type.String(), Type.Null()]),
         lagEvents: Type.Integer(),
         lagSeconds: Type.Number(),
+        deadLetters: Type.Integer(),
+        waitingEvents: Type.Integer(),
       }),
     ),
   ),
@@ -61,18 +62,17 @@ export function healthReads(deps: HealthDeps): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        const { status, checks } = await lookAround(deps);
+        // Counting a lag costs what lies behind, so it is not done each time for everybody.
+        const isAnonymous = request.identity.kind === 'anonymous';
+        const { status, checks, projections } = await lookAround(deps, isAnonymous);
         reply.code(status === 'unready' ? 503 : 200);
-        // Counting a lag costs what lies behind, so it is not done for everybody.
-        if (request.identity.kind === 'anonymous') return { status };
-        const projections = status === 'unready' ? [] : await lags(deps.store, deps.sql).catch(() => []);
-        return { status, checks, projections };
+        return isAnonymous ? { status } : { status, checks, projections: [...projections] };
       },
     );
   };
 }
 
-async function lookAround({ store, sql, pingRedis }: HealthDeps) {
+async function lookAround({ store, sql, pingRedis, lags, alerts }: HealthDeps, isCasual: boolean) {
   const [log, database, redis, docker] = await Promise.all([
     check(() => store.load('apps.ready-probe')),
     check(() => sql.raw('select 1')),
@@ -84,9 +84,13 @@ async function lookAround({ store, sql, pingRedis }: HealthDeps) {
   ]);
   const engines = database.ok ? await checkEngines(sql) : {};
   const isReady = log.ok && database.ok;
-  const isWhole = [redis, docker, ...Object.values(engines)].every(({ ok }) => ok);
+  const found = isReady ? await (isCasual ? lags.lately() : lags.now()).catch(() => []) : [];
+  const alarms = alarmsOf(found, alerts);
+  const projections: Check = alarms.length === 0 ? { ok: true } : { ok: false, reason: alarms.join(' ') };
+  const isWhole = [redis, docker, projections, ...Object.values(engines)].every(({ ok }) => ok);
   const status = isReady ? (isWhole ? 'ready' : 'degraded') : 'unready';
-  return { status, checks: { log, database, redis, docker, ...engines } } as const;
+  const checks = { log, database, redis, docker, projections, ...engines };
+  return { status, checks, projections: found } as const;
 }
 
 /** Each of several; of one alone `docker` says all. */
@@ -113,34 +117,4 @@ async function check(ask: () => Promise<unknown>): Promise<Check> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-type Checkpoint = { name: string; position: string | null };
-
-/** What the log holds behind each checkpoint. Costs the events that are not projected yet, at most `lagEventsMax`. */
-async function lags(store: EventStore, sql: Knex): Promise<Lag[]> {
-  const checkpoints: Checkpoint[] = await sql('projection_checkpoints')
-    .orderBy('name')
-    .select('name', sql.raw('position::text as position'));
-  const oldest = checkpoints.reduce<bigint | null>((found, { position }) => {
-    const here = position === null ? 0n : BigInt(position);
-    return found === null || here < found ? here : found;
-  }, null);
-  if (oldest === null) return [];
-  const ahead: { position: bigint; created: string }[] = [];
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), checkMsMax);
-  const from = oldest === 0n ? 'start' : oldest;
-  for await (const batch of store.subscribe({ from, streamPrefixes: everyContext, signal: stop.signal })) {
-    for (const { position, created } of batch.events) ahead.push({ position, created });
-    if (batch.caughtUp || ahead.length >= lagEventsMax) break;
-  }
-  clearTimeout(timer);
-  stop.abort();
-  return checkpoints.map(({ name, position }) => {
-    const behind = ahead.filter(event => event.position > BigInt(position ?? 0));
-    const since = behind[0]?.created;
-    const lagSeconds = since === undefined ? 0 : Math.max(0, (Date.now() - Date.parse(since)) / 1_000);
-    return { name, position, lagEvents: Math.min(behind.length, lagEventsMax), lagSeconds };
-  });
 }

@@ -2,6 +2,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { Problem } from '../../platform/problem.ts';
+import type { Lags } from '../../platform/projection-lag.ts';
 import { AfterOnly, type Freshness } from '../fresh.ts';
 import { Count, listOf, nullable, Position, Text, Time } from '../shapes.ts';
 
@@ -12,6 +13,7 @@ const Beside = Type.Object({
   position: nullable(Position),
   problem: nullable(Text),
   startedAt: Time,
+  deadLetters: Count,
   /** Null where it was begun before events were counted. */
   events: nullable(Count),
   eventsTotal: nullable(Count),
@@ -37,6 +39,11 @@ const Projection = Type.Object({
   position: nullable(Position),
   movedAt: nullable(Time),
   events: nullable(Count),
+  lagEvents: Count,
+  lagSeconds: Type.Number(),
+  deadLetters: Type.Integer({ description: 'Events that cannot be applied' }),
+  waitingEvents: Type.Integer({ description: 'Later events of their streams, which wait behind them' }),
+  problem: nullable(Text),
   beside: Type.Array(Beside),
   /** Null where the self-audit has never been here. */
   audit: nullable(Audit),
@@ -60,7 +67,12 @@ const config = {
 const tags = ['projections'];
 const params = Type.Object({ projection: Type.String({ pattern: '^[a-z][a-z0-9_]{0,62}$' }) });
 
-export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness }): FastifyPluginAsyncTypebox {
+/** Of one that has been there for no longer than the question. */
+const none = { lagEvents: 0, lagSeconds: 0, waitingEvents: 0 };
+
+type Deps = { readonly sql: Knex; readonly fresh: Freshness; readonly lags: Lags };
+
+export function projectionReads({ sql, fresh, lags }: Deps): FastifyPluginAsyncTypebox {
   return async app => {
     app.addHook('preHandler', fresh.check);
     app.get(
@@ -81,7 +93,14 @@ export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
           isolationLevel: 'repeatable read',
           readOnly: true,
         });
-        return { data, meta: { nextCursor: null } } as never;
+        const behind = await lags.now();
+        const lagOf = (name: string) => {
+          const lag = behind.find(one => one.name === name);
+          const { lagEvents, lagSeconds, waitingEvents } = lag ?? none;
+          return { lagEvents, lagSeconds, waitingEvents };
+        };
+        const all = data.map(one => ({ ...one, ...lagOf(one.name) }));
+        return { data: all, meta: { nextCursor: null } } as never;
       },
     );
     app.get(
@@ -112,7 +131,7 @@ export function projectionReads({ sql, fresh }: { sql: Knex; fresh: Freshness })
 async function projectionsOf(sql: Knex) {
   const rows = await sql('projection_checkpoints')
     .orderBy('name')
-    .select('name', 'version', 'generation', 'moved_at', 'events', sql.raw('position::text as position'));
+    .select('*', sql.raw('position::text as at'));
   const others = await sql('projection_generations')
     .orderBy('generation')
     .select('*', sql.raw('position::text as at'));
@@ -125,10 +144,12 @@ async function projectionsOf(sql: Knex) {
       name: row.name,
       version: row.version,
       generation: row.generation,
-      position: row.position,
+      position: row.at,
       movedAt: row.moved_at,
       events: row.events,
-      beside: own.filter(one => one !== shadow).map(one => besideOf(one, row.events)),
+      deadLetters: row.letters,
+      problem: row.problem,
+      beside: own.filter(one => one !== shadow).map(one => besideOf(one, row)),
       audit: audit === undefined || shadow === undefined ? null : auditOf(audit, shadow.at),
     };
   });
@@ -136,7 +157,8 @@ async function projectionsOf(sql: Knex) {
 
 type Row = Record<string, unknown>;
 
-function besideOf(row: Row, eventsTotal: number | null) {
+function besideOf(row: Row, live: Row) {
+  const eventsTotal = live.events as number | null;
   const events = row.events as number | null;
   const perSecond = row.events_per_second as number | null;
   const isFilled = row.role === 'next' && row.problem === null;
@@ -146,13 +168,21 @@ function besideOf(row: Row, eventsTotal: number | null) {
     version: row.version,
     role: row.role,
     position: row.at,
-    problem: row.problem,
+    problem: row.problem ?? waitsFor(row, live),
+    deadLetters: row.letters,
     startedAt: row.started_at,
     events,
     eventsTotal,
     eventsPerSecond: isFilled && perSecond !== null ? Math.round(perSecond) : null,
     secondsLeft: isFilled && left !== null && perSecond ? Math.ceil(left / perSecond) : null,
   };
+}
+
+/** More of them than what is read has keep a generation from being shown. */
+function waitsFor({ role, letters, letters_accepted }: Row, live: Row): string | null {
+  if (role !== 'next' || letters_accepted === true || Number(letters) <= Number(live.letters)) return null;
+  const more = `It has ${letters} dead letters, and what is read has ${live.letters}`;
+  return `${more}: it is not shown until they are applied, or somebody says so.`;
 }
 
 function auditOf(row: Row, shadowPosition: string | null) {

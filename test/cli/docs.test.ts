@@ -11,6 +11,7 @@ import { verbs as launches } from '../../cli/launches.ts';
 import { verbs as log } from '../../cli/log.ts';
 import { verbs as secrets } from '../../cli/secrets.ts';
 import { verbs as sessions } from '../../cli/sessions.ts';
+import { verbs as why } from '../../cli/why.ts';
 
 suite('docs/cli.md', async () => {
   const text = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8');
@@ -25,6 +26,7 @@ suite('docs/cli.md', async () => {
     keys,
     sessions,
     audit,
+    why,
   })) {
     const section = text.split(/^## /m).find(part => part.startsWith(`\`apphub ${noun}\``)) ?? '';
     test(`tells every verb and option of ${noun}, and none that is not there`, () => {

@@ -171,8 +171,10 @@ suite('any request', async () => {
             const answer = await api.ask(method, place, { headers, ...(body === undefined ? {} : { body }) });
             statuses.add(answer.status);
             if (answer.status < 400) return;
+            // Without workers nothing is ever signed.
+            const isBehind = answer.status === 503 && answer.body.code === 'behind';
             assert.ok(
-              answer.status < 500 || place.startsWith('/readyz'),
+              answer.status < 500 || isBehind || place.startsWith('/readyz'),
               `${method} ${place} ${body}: ${answer.text}`,
             );
             assertProblem(answer, answer.status, answer.body.code);
@@ -183,7 +185,7 @@ suite('any request', async () => {
         const is = (least: number, most: number) =>
           [...statuses].some(status => status >= least && status <= most);
         if (path !== '/stream' && !path.startsWith('/webhooks') && !path.startsWith('/pictures')) {
-          assert.ok(is(200, 399) || is(404, 409), `nothing was understood: ${[...statuses]}`);
+          assert.ok(is(200, 399) || is(404, 409) || is(503, 503), `nothing was understood: ${[...statuses]}`);
         }
       });
     }

@@ -100,6 +100,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     value: 'b',
     projection: 'apps_builds',
     position: '7',
+    event: (await api.read('/apps/known-app/history')).data[0].position,
     workspaceId,
     snapshotId: launchId,
     name: 'a',
@@ -111,6 +112,7 @@ suite('the deny matrix', { concurrency: 1 }, async () => {
     workspaceId: `workspaces/${workspaceId}`,
     keyId: `api-keys/${others.id}`,
     projection: 'projections/apps_builds',
+    event: `events/${filled.event}`,
     sessionId: `sessions/${session.id}`,
   };
   const placeOf = (path: string) =>

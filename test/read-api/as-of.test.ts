@@ -23,6 +23,7 @@ function routesOf(api: Api): readonly string[] {
 }
 
 const idsOf: Readonly<Record<string, readonly string[]>> = {
+  event: ['2', '12', '40'],
   appId: busyApps,
   buildId: busyBuilds,
   launchId: busyLaunches,
@@ -170,6 +171,12 @@ suite('an earlier time', { timeout }, () => {
       assert.equal(answer.headers.get('content-type'), 'application/problem+json');
     });
   }
+
+  test('the page itself is the same, and asks for what it shows', async () => {
+    const { status, headers } = await api.ask('GET', '/?asOf=2999-01-01T00:00:00Z');
+    assert.equal(status, 200);
+    assert.equal(headers.get('apphub-as-of-position'), null);
+  });
 
   test('what is not kept by time is unknown, and is not what it is now', async () => {
     await api.sql('worker_status').update({ ok: false, reason: 'No engine.' });

@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../../commands/clock.ts';
 import { registerCommands } from '../../commands/index.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import type { EventStore, StoredLog } from '../../eventstore/store.ts';
+import { readAudit } from '../../platform/audit-config.ts';
 import { openBuildSecrets } from '../../platform/build-secrets.ts';
 import { clientAddress } from '../../platform/client-address.ts';
 import type { OidcConfig } from '../../platform/config.ts';
@@ -30,6 +31,7 @@ import { knownOperators, type Operator, type Operators } from '../../platform/op
 import { openPostgres } from '../../platform/postgres.ts';
 import { previewAddresses } from '../../platform/preview-address.ts';
 import { openInvites } from '../../platform/preview-invite.ts';
+import { openLags } from '../../platform/projection-lag.ts';
 import { openReceipts } from '../../platform/proof/receipts.ts';
 import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
 import type { OnRefused } from '../../platform/refused.ts';
@@ -38,11 +40,12 @@ import { openSeal } from '../../platform/sealed.ts';
 import { openServer } from '../../platform/server.ts';
 import { readUsage } from '../../platform/usage-config.ts';
 import { readWorkspaces } from '../../platform/workspace-config.ts';
+import { blame } from '../../projections/blame.ts';
 import { projections } from '../../projections/index.ts';
 import { keepPast } from '../../projections/past.ts';
 import { checkpointChannel, project } from '../../projections/projector.ts';
 import { eventStream, type StreamDeps } from '../../read-api/events/stream.ts';
-import { openFreshness } from '../../read-api/fresh.ts';
+import { openFreshness, streamAt } from '../../read-api/fresh.ts';
 import { type ReadDeps, registerReads } from '../../read-api/index.ts';
 import { createWorkerTables } from '../../workers/tables.ts';
 import { type TestDatabase, testDatabase } from './postgres.ts';
@@ -117,7 +120,11 @@ export async function startApi(options: ApiOptions = {}) {
   const receipts = await openReceipts(sql, (channel, onHeard) =>
     listenTo(connectionString, channel, onHeard),
   );
-  const fresh = await openFreshness(sql, onMoved => listenTo(connectionString, checkpointChannel, onMoved));
+  const fresh = await openFreshness(
+    sql,
+    onMoved => listenTo(connectionString, checkpointChannel, onMoved),
+    streamAt(stored),
+  );
 
   const clock = options.clock ?? systemClock;
   const { tokenSignIn = true } = options;
@@ -164,7 +171,8 @@ export async function startApi(options: ApiOptions = {}) {
       note('error')({ err: error, url: request.url }, error.message);
     }
   });
-  await registerMetrics(app, sql);
+  const lags = openLags(sql, store);
+  await registerMetrics(app, sql, lags);
   const addresses = previewAddresses({ domain: 'localhost', port: 80, publicUrl: 'http://localhost' });
   const invites = openInvites({ grants, addresses, now: clock.now });
   await registerCommands(app, {
@@ -194,7 +202,10 @@ export async function startApi(options: ApiOptions = {}) {
     store,
     stored,
     past,
+    blame: blame.bind(null, projections),
     fresh,
+    lags,
+    alerts: readAudit({}).alerts,
     receipts,
     logs,
     objects,

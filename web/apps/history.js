@@ -3,6 +3,7 @@ import { dateTimeOf, eventWords } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Ago } from '../parts/time.js';
+import { CausesOf, ValuesOf } from './causes.js';
 import { useHistory } from './list.js';
 
 /** @import { App, HistoryEvent } from '../lib/shapes.js' */
@@ -19,6 +20,7 @@ export function HistorySection({ app }) {
   return html`
     <section aria-label="History" class="panel-stack">
       <p class="dim">The event log is the truth; everything else on this page is made from it.</p>
+      <${ValuesOf} appId=${app.id} />
       <ol class="history" role="list">
         ${items.map(
           event => html`<${Entry} key=${event.position} event=${event}
@@ -49,6 +51,7 @@ function Entry({ event, cause }) {
           <dt>Cause</dt><dd class="mono">${event.causationId}</dd>
           <dt>Correlation</dt><dd class="mono">${event.correlationId}</dd>
         </dl>
+        <${CausesOf} position=${event.position} />
         <pre class="log" tabindex="0" aria-label="Data of the event">${JSON.stringify(event.data, null, 2)}</pre>
       </details>
     </li>

@@ -1,6 +1,7 @@
 /** The running app in its frame, and the address that lets its reader in. */
 import { write } from '../lib/api.js';
 import { html, useEffect, useState } from '../lib/html.js';
+import { usePast } from '../lib/past.js';
 import { ProblemBox } from '../parts/problem.js';
 
 /** @import { App, Launch } from '../lib/shapes.js' */
@@ -28,6 +29,14 @@ const sandbox = [
 
 /** @param {{ app: App, launch: Launch }} props */
 export function Frame({ app, launch }) {
+  const { asOf } = usePast();
+  if (asOf !== '')
+    return html`<div class="panel-body center"><p>What the app showed then is not kept: go back to now to see it run.</p></div>`;
+  return html`<${PresentFrame} app=${app} launch=${launch} />`;
+}
+
+/** @param {{ app: App, launch: Launch }} props */
+function PresentFrame({ app, launch }) {
   const { src, problem, retry } = useWayIn(launch);
   // Elsewhere than over HTTPS and on this machine a browser keeps no cookie of another site for a frame.
   if (launch.access === 'private' && !isSecureContext) {

@@ -1,5 +1,6 @@
 /** The HTTP API: how it says no, reading what was just written, and changing things as who is signed in. */
 import { hasEnded, session } from './identity.js';
+import { isPast, past } from './past.js';
 
 /** @import { Identity } from './shapes.js' */
 /** @typedef {{ field: string, message: string }} FieldError */
@@ -33,6 +34,13 @@ let written = 0n;
 /** @param {string} left @param {string | undefined} right */
 const later = (left, right) => (right === undefined || BigInt(left) > BigInt(right) ? left : right);
 
+/** What is about the platform as it is, whichever time is looked at. @param {string} path */
+const isOfNow = path => ['/auth/options', '/launches/options', '/past', '/readyz'].includes(path);
+
+/** @param {string} title */
+const readOnly = title =>
+  new Problem(400, { code: 'as-of-unsupported', title, detail: 'Go back to now for that.' });
+
 /**
  * Reads JSON. Waits until the tables hold what this page wrote, and what `after` names.
  * @param {string} path @param {{ after?: string | undefined, signal?: AbortSignal | undefined }} [options]
@@ -42,13 +50,19 @@ export async function getJson(path, { after, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const position = later(written.toString(), after);
     const url = new URL(path, location.origin);
-    if (position !== '0') url.searchParams.set('after', position);
+    if (isPast() && !isOfNow(url.pathname)) url.searchParams.set('asOf', past.get().asOf);
+    else if (position !== '0') url.searchParams.set('after', position);
     try {
       const answer = await ask(url.pathname + url.search, { signal: signal ?? null });
       const body = await answer.json();
       if (BigInt(position) >= written) written = 0n;
       return body;
     } catch (error) {
+      // It is in the log, and some table cannot take it yet: better what is there than nothing.
+      if (error instanceof Problem && error.code === 'dead-letter' && position === written.toString()) {
+        written = 0n;
+        continue;
+      }
       const isLate = error instanceof Problem && error.code === 'behind';
       if (!isLate || attempt >= triesMax) throw error;
       await new Promise(resolve => setTimeout(resolve, retryMsMin * attempt));
@@ -62,6 +76,7 @@ export async function getJson(path, { after, signal } = {}) {
  * @returns {Promise<any>} the data of the answer: `{ id, position }`, and what the route adds @throws {Problem}
  */
 export async function write(method, path, body, key = randomKey()) {
+  if (isPast() && !path.startsWith('/auth/sessions')) throw readOnly('The past can only be looked at');
   /** @type {Record<string, string>} */
   const headers = key === null ? {} : { 'idempotency-key': key };
   if (body !== undefined) headers['content-type'] = 'application/json';
@@ -72,7 +87,10 @@ export async function write(method, path, body, key = randomKey()) {
 }
 
 /** The answer's bytes as they come, for logs. @param {string} path @param {AbortSignal} signal */
-export const getStream = (path, signal) => ask(path, { signal }, Infinity);
+export async function getStream(path, signal) {
+  if (isPast()) throw readOnly('What was printed is not kept by time');
+  return ask(path, { signal }, Infinity);
+}
 
 /**
  * A change names what only a page of ours can have read: the token that belongs to the cookie.

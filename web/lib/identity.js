@@ -1,5 +1,6 @@
 /** Who is signed in here, and what that allows. The server decides; the page only says beforehand what it would say. */
 import { useId } from './html.js';
+import { isPast, usePast } from './past.js';
 import { grants, isAmong } from './scopes.js';
 import { createStore, useStore } from './store.js';
 
@@ -34,6 +35,7 @@ export function hasEnded() {
  */
 function whyNot(who, scope, appId) {
   if (who === null) return 'Sign in first';
+  if (isPast() && !scope.endsWith(':read')) return 'The past can only be looked at: go back to now';
   if (!grants(who.scopes, scope)) return `Needs the scope ${scope}`;
   if (appId !== undefined && !isAmong(who.apps, appId))
     return `Not among the apps you may reach: ${who.apps?.join(', ')}`;
@@ -50,6 +52,7 @@ export const may = scope => whyNot(session.get().who, scope) === '';
  */
 export function useMay(scope, appId) {
   const { who } = useStore(session);
+  usePast();
   return { why: whyNot(who, scope, appId), id: useId() };
 }
 

@@ -4,6 +4,7 @@
  */
 import { isAbort } from './api.js';
 import { useEffect, useRef, useState } from './html.js';
+import { usePast } from './past.js';
 import { connection, onBeat, onEvent, onFirstOpen } from './stream.js';
 
 /** @import { LogEvent } from './shapes.js' */
@@ -25,13 +26,18 @@ const gapMs = 250;
  */
 
 /**
- * What `load` answers, read again whenever `isAbout` holds for an event, and from the start when `key` changes.
- * @template T @param {string} key @param {Read<T>} read @returns {Live<T>}
+ * What `load` answers, read again whenever `isAbout` holds for an event, and from the start when `name` changes,
+ * or the time that is looked at. What was does not change any more.
+ * @template T @param {string} name @param {Read<T>} read @returns {Live<T>}
  */
-export function useLive(key, read) {
+export function useLive(name, read) {
+  const { asOf } = usePast();
+  const key = asOf === '' ? name : `${name} as of ${asOf}`;
+  // What is remembered of now is no beginning for what was.
+  const first = asOf === '' ? read.first : undefined;
   const [state, setState] = useState({
     key,
-    value: read.first,
+    value: first,
     error: /** @type {Error | undefined} */ (undefined),
   });
   const latest = useRef(read);
@@ -45,21 +51,21 @@ export function useLive(key, read) {
       onError: error => setState(old => ({ key, value: old.key === key ? old.value : undefined, error })),
     });
     reload.current = () => run.want(undefined, true);
-    const leaveEvents = onEvent(event => latest.current.isAbout(event) && run.want(event.position));
-    const leaveOpening = onFirstOpen(position => run.want(position));
-    const leaveBeats = onBeat(run.repair);
+    const leave = [onBeat(run.repair)];
+    if (asOf === '') {
+      leave.push(onEvent(event => latest.current.isAbout(event) && run.want(event.position)));
+      leave.push(onFirstOpen(position => run.want(position)));
+    }
     run.want(undefined, true);
     return () => {
-      leaveEvents();
-      leaveOpening();
-      leaveBeats();
+      for (const one of leave) one();
       run.stop();
     };
   }, [key]);
 
   const isMine = state.key === key;
   return {
-    value: isMine ? state.value : read.first,
+    value: isMine ? state.value : first,
     error: isMine ? state.error : undefined,
     isStale: !isMine,
     reload: () => reload.current(),

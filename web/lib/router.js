@@ -15,13 +15,27 @@ const read = () => {
 export const place = createStore(read());
 export const usePlace = () => useStore(place);
 
-/** @param {string} url of this site @param {{ replace?: boolean }} [options] */
-export function go(url, { replace = false } = {}) {
+/**
+ * An earlier time that is looked at stays with whoever goes on, unless the address or `asOf` says another one; '' is now.
+ * @param {string} wanted of this site @param {{ replace?: boolean, asOf?: string }} [options]
+ */
+export function go(wanted, { replace = false, asOf } = {}) {
+  const url = withTime(wanted, asOf);
   if (url === location.pathname + location.search) return;
   const isOtherPage = new URL(url, location.href).pathname !== location.pathname;
   history[replace ? 'replaceState' : 'pushState'](null, '', url);
   place.set(read());
   if (isOtherPage) scrollTo(0, 0);
+}
+
+/** @param {string} wanted @param {string | undefined} asOf */
+function withTime(wanted, asOf) {
+  const url = new URL(wanted, location.href);
+  const time = asOf ?? url.searchParams.get('asOf') ?? new URLSearchParams(location.search).get('asOf') ?? '';
+  if (time === (url.searchParams.get('asOf') ?? '')) return wanted;
+  if (time === '') url.searchParams.delete('asOf');
+  else url.searchParams.set('asOf', time);
+  return url.pathname + url.search;
 }
 
 /** Follows the browser's buttons and the links of the page that lead to the page. */

@@ -304,6 +304,41 @@ export type HistoryEvent = {
   data: Record<string, unknown>;
 };
 
+export type CauseNode = {
+  position: string;
+  eventId: string;
+  type: string;
+  stream: string;
+  appId: string;
+  at: string;
+  actor: string;
+  causationId: string;
+  depth: number;
+};
+
+export type Causes = {
+  event: CauseNode;
+  correlationId: string;
+  command: string | null;
+  causes: CauseNode[];
+  effects: CauseNode[];
+  others: number;
+  isCut: boolean;
+};
+
+export type WhyField = {
+  field: string;
+  value: unknown;
+  event: {
+    position: string;
+    type: string;
+    at: string;
+    actor: string;
+    command: string | null;
+    cause: { position: string; type: string; actor: string } | null;
+  };
+};
+
 export type Facets = {
   tags: { key: string; value: string; count: number }[];
   statuses: { value: string; count: number }[];

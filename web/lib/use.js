@@ -1,6 +1,7 @@
 /** Small hooks that many parts need. */
 import { say } from './announce.js';
 import { useEffect, useLayoutEffect, useRef, useState } from './html.js';
+import { usePast } from './past.js';
 
 /** The title of the window while a component is shown. @param {string} title */
 export function useTitle(title) {
@@ -10,11 +11,13 @@ export function useTitle(title) {
 }
 
 /**
- * The present time, kept up every so many milliseconds while `isOn`.
+ * The present time, kept up every so many milliseconds while `isOnNow`.
  * @param {number} everyMs
- * @param {boolean} [isOn]
+ * @param {boolean} [isOnNow]
  */
-export function useNow(everyMs, isOn = true) {
+export function useNow(everyMs, isOnNow = true) {
+  const { asOf, at } = usePast();
+  const isOn = isOnNow && asOf === '';
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     if (!isOn) return undefined;
@@ -22,7 +25,8 @@ export function useNow(everyMs, isOn = true) {
     const timer = setInterval(() => setNow(Date.now()), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, isOn]);
-  return now;
+  // Whoever looks back sees how long ago it was then.
+  return asOf !== '' && at !== '' ? Date.parse(at) : now;
 }
 
 /** Says it, for those who do not see it, when the text becomes another one. @param {string | undefined} text */

@@ -6,6 +6,7 @@ import { connection } from '../lib/stream.js';
 import { nextTheme, setTheme, theme } from '../lib/theme.js';
 import { Icon, Logo } from './icon.js';
 import { MayButton, Why } from './may.js';
+import { PastButton } from './past-bar.js';
 import { PersonMenu } from './person-menu.js';
 
 /** @param {{ search: unknown, onRegister: () => void, onHelp: () => void }} props */
@@ -19,6 +20,7 @@ export function Header({ search, onRegister, onHelp }) {
         <${MayButton} may=${may} class="primary" aria-haspopup="dialog" onClick=${onRegister}><${Icon}
           name="plus" /><span>Add app</span><//>
         <${Why} may=${may} isUnseen />
+        <${PastButton} />
         <${ThemeButton} />
         <button type="button" class="bare" aria-haspopup="dialog" title="Keyboard (?)"
           aria-label="Keyboard help" onClick=${onHelp}>

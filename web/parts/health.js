@@ -1,6 +1,7 @@
 /** What AppHub leans on, said only where something is missing or behind. */
 import { getJson } from '../lib/api.js';
 import { html, useEffect } from '../lib/html.js';
+import { usePast } from '../lib/past.js';
 import { createStore, useStore } from '../lib/store.js';
 import { connection, onBeat } from '../lib/stream.js';
 import { Icon } from './icon.js';
@@ -27,6 +28,7 @@ export const useDocker = () => useStore(health)?.checks?.docker;
 
 export function HealthNotice() {
   const state = useStore(health);
+  const { asOf } = usePast();
   const isLive = useStore(connection) === 'live';
   useEffect(() => onBeat(() => void look()), []);
   // A server that has come back may stand on other feet.
@@ -35,7 +37,8 @@ export function HealthNotice() {
     if (isLive) void look();
   }, [isLive]);
   const sentences = sentencesOf(state);
-  if (sentences.length === 0) return null;
+  // How it is now is no matter of how it was.
+  if (sentences.length === 0 || asOf !== '') return null;
   return html`
     <aside class="health" aria-label="State of AppHub">
       <${Icon} name="warn" />
@@ -46,7 +49,7 @@ export function HealthNotice() {
 
 /** @param {Health | undefined} state */
 function sentencesOf(state) {
-  const { docker, redis, log, database } = state?.checks ?? {};
+  const { docker, redis, log, database, projections } = state?.checks ?? {};
   const engines = Object.entries(state?.checks ?? {}).map(
     ([name, { ok, reason }]) =>
       name.startsWith('engine ') && !ok && `The ${name} is away, others go on: ${reason}`,
@@ -59,6 +62,7 @@ function sentencesOf(state) {
     redis?.ok === false && `Redis: ${redis.reason}. Work goes on more slowly.`,
     log?.ok === false && `Event log: ${log.reason}`,
     database?.ok === false && `Database: ${database.reason}`,
+    projections?.ok === false && `Tables: ${projections.reason}`,
     lag > lagSecondsShown && `What you see may be ${Math.round(lag)} s old.`,
   ].filter(sentence => typeof sentence === 'string');
 }

@@ -14,6 +14,7 @@ const keys = [
   ['Add an app', ['n']],
   ['Sections of an app', ['1', '…', '6']],
   ['Back to the apps', ['g']],
+  ['Look back in time, and back to now', ['t']],
   ['This list', ['?']],
 ];
 

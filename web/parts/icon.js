@@ -9,6 +9,8 @@ const paths = {
   play: 'M5 3.5v9l7-4.5z',
   stop: 'M4.5 4.5h7v7h-7z',
   retry: 'M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3',
+  earlier: 'M10 3 5 8l5 5',
+  later: 'm6 3 5 5-5 5',
   back: 'M6.5 3 3 6.5 6.5 10M3 6.5h6.5a3.5 3.5 0 0 1 0 7H6',
   lock: 'M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5',
   external: 'M9 3h4v4m0-4L7.5 8.5M6.5 4H3v9h9V9.5',

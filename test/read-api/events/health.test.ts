@@ -55,11 +55,15 @@ suite('health', async () => {
   test('how many events and seconds each projection is behind', async () => {
     await api.write('POST', '/apps', { id: 'first', name: 'A', repoUrl });
     await api.sql.raw(`create table projection_checkpoints (
-      name text primary key, version integer not null, position bigint, event_at timestamptz, moved_at timestamptz)`);
+      name text primary key, version integer not null, position bigint, generation integer not null default 1,
+      letters integer not null default 0, event_at timestamptz, moved_at timestamptz)`);
     await api.sql('projection_checkpoints').insert([
       { name: 'slow', version: 1, position: null },
       { name: 'quick', version: 1, position: 2 },
     ]);
+    await api.sql.raw(
+      'create table projection_letters (projection text, generation integer, stream text, waiting integer)',
+    );
     await api.write('POST', '/apps', { id: 'second', name: 'A', repoUrl });
     await api.write('PATCH', '/apps/second', { name: 'B' });
     const { projections } = await ready();
@@ -67,7 +71,7 @@ suite('health', async () => {
     assert.deepEqual([quick.name, quick.position, quick.lagEvents], ['quick', '2', 1]);
     assert.deepEqual([slow.name, slow.position, slow.lagEvents], ['slow', null, 3]);
     assert.ok(slow.lagSeconds >= quick.lagSeconds && slow.lagSeconds < 60, JSON.stringify(projections));
-    await api.sql.raw('drop table projection_checkpoints');
+    await api.sql.raw('drop table projection_checkpoints, projection_letters');
     api.startProjecting();
     await api.read('/apps/second');
     const caughtUp = (await ready()).projections;
@@ -84,6 +88,7 @@ suite('health', async () => {
       database: { ok: true },
       redis: { ok: true },
       docker: { ok: false, reason: 'The workers have not reported yet.' },
+      projections: { ok: true },
     });
     await reportStatus(api.sql, 'docker', true, null);
     assert.equal((await ready()).status, 'ready');
@@ -102,7 +107,13 @@ suite('health', async () => {
     await createWorkerTables(api.sql);
     const one = engineState('east');
     await reportEngines(api.sql, [one]);
-    assert.deepEqual(Object.keys((await ready()).checks), ['log', 'database', 'redis', 'docker']);
+    assert.deepEqual(Object.keys((await ready()).checks), [
+      'log',
+      'database',
+      'redis',
+      'docker',
+      'projections',
+    ]);
     await reportEngines(api.sql, [one, engineState('west')]);
     assert.equal((await ready()).status, 'ready');
     const awaySince = '2026-01-02T03:04:05.678Z';
