@@ -1,5 +1,6 @@
 /** `apphub why`: which event set a value, who did that and by what; and what led to an event and came of it. */
 import type { Many, One } from './api.ts';
+import { asOfOption } from './as-of.ts';
 import { exits, UsageError } from './exit.ts';
 import { plain, relative } from './format.ts';
 import type { Output } from './output.ts';
@@ -34,7 +35,7 @@ type Causes = {
 const show = defineVerb({
   summary: 'Show the event that set each value, or what led to an event',
   words: '<thing> [<field>]',
-  options: {},
+  options: asOfOption,
   examples: [
     'apphub why apps/shop',
     'apphub why launches/0190a5c2-7f3e-7a21-9c55-3f2d8e6b4a10 status',
