@@ -48,7 +48,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     load: async () => (await import('./sessions.ts')).verbs,
   },
   audit: {
-    summary: 'Who did what, and who was refused',
+    summary: 'Who did what and who was refused, and what proves it',
     implied: 'list',
     load: async () => (await import('./audit.ts')).verbs,
   },
@@ -112,12 +112,14 @@ async function runVerb(nounName: string, [verbName, ...rest]: readonly string[])
     return exits.ok;
   }
   const { openClient } = await import('./client.ts');
+  const { openReceiptFile } = await import('./receipt-file.ts');
   const { signal } = interrupted;
   return verb.run(rest, {
     env: process.env,
     signal,
     output: json => openOutput(json, process.env, process.stdout, process.stderr),
-    client: () => openClient(process.env, signal),
+    client: (output, receiptFile) =>
+      openClient(process.env, signal, receiptFile && openReceiptFile(receiptFile, output)),
   });
 }
 

@@ -1,6 +1,17 @@
-/** `apphub audit`: who did what, and who was refused. */
+/** `apphub audit`: who did what, and who was refused; and what proves it. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AuditEntry, Many } from './api.ts';
+import {
+  checkpoint,
+  exportLog,
+  keys,
+  rebuild,
+  receipt,
+  restart,
+  rotateKey,
+  witnesses,
+} from './audit-proof.ts';
+import { verify } from './audit-verify.ts';
 import type { Client, Query } from './client.ts';
 import { exits, UsageError } from './exit.ts';
 import { plain } from './format.ts';
@@ -51,7 +62,18 @@ const list = defineVerb({
   },
 });
 
-export const verbs: Readonly<Record<string, Verb>> = { list };
+export const verbs: Readonly<Record<string, Verb>> = {
+  list,
+  export: exportLog,
+  verify,
+  checkpoint,
+  receipt,
+  keys,
+  'rotate-key': rotateKey,
+  witnesses,
+  rebuild,
+  restart,
+};
 
 const heads = [
   { title: 'AT' },

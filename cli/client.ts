@@ -39,7 +39,14 @@ export type Client = {
   text(path: string, query?: Query): Promise<Response>;
 };
 
-export function openClient(env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Client {
+/** Takes the answer of each change; undefined where nobody wants what proves it. */
+type Receive = ((answer: { receipt?: unknown }) => Promise<void>) | undefined | '';
+
+export function openClient(
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+  receive?: Receive,
+): Client {
   let found: Promise<Place> | undefined;
   const place = () => {
     found ??= locate(env);
@@ -88,7 +95,7 @@ export function openClient(env: Readonly<Record<string, string | undefined>>, si
         ? { data: rows }
         : { data: rows, meta: { ...meta, nextCursor: cursor ?? null } };
     },
-    write: <T extends { data: object }>(
+    write: async <T extends { data: object }>(
       method: Exclude<Method, 'GET'>,
       path: string,
       body?: unknown,
@@ -96,9 +103,12 @@ export function openClient(env: Readonly<Record<string, string | undefined>>, si
     ) => {
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
       const type = body === undefined ? {} : { 'content-type': 'application/json' };
-      const headers = { ...(key === null ? {} : { 'idempotency-key': key }), ...type };
+      const preferred = receive ? { prefer: 'receipt' } : {};
+      const headers = { ...(key === null ? {} : { 'idempotency-key': key }), ...preferred, ...type };
       const once = async () => jsonOf<T>(await ask(method, path, {}, { ...sent, headers, ...timed() }));
-      return key === null ? once() : repeated(signal, once);
+      const answer = await (key === null ? once() : repeated(signal, once));
+      if (receive) await receive(answer as { receipt?: unknown });
+      return answer;
     },
     text: (path, query = {}) => ask('GET', path, query, { signal }),
   };

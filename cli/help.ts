@@ -30,6 +30,9 @@ Examples:
   apphub launches start shop --watch
   apphub log tail --types "Build*"
 
+Every verb takes --json and --help, and what changes something also --receipt <file>: what proves the change to whoever has
+the public key is put there (apphub audit verify --receipt).
+
 Environment:
 ${columns([
   ['APPHUB_URL', 'The server; default: the one whose data folder is here'],

@@ -13,6 +13,7 @@ import { openPostgres } from '../platform/postgres.ts';
 import { previewAddresses } from '../platform/preview-address.ts';
 import { openGrants } from '../platform/preview-grant.ts';
 import { openInvites } from '../platform/preview-invite.ts';
+import { answerReceipts } from '../platform/receipt-answers.ts';
 import { readSandbox } from '../platform/sandbox-config.ts';
 import { readUsage } from '../platform/usage-config.ts';
 import { readWorkspaces } from '../platform/workspace-config.ts';
@@ -31,6 +32,7 @@ export async function describeApi(version: string): Promise<object> {
   const app = await httpServer({ logger: undefined, credentials: nobody, version });
   const sql = openPostgres('postgres://nobody@localhost/nothing');
   await registerMetrics(app);
+  answerReceipts(app, undefined);
   await registerCommands(app, {
     store,
     clock: systemClock,

@@ -22,6 +22,7 @@ import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
 import { Problem } from '../platform/problem.ts';
 import { openLags } from '../platform/projection-lag.ts';
+import { answerReceipts } from '../platform/receipt-answers.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
 import { blame } from '../projections/blame.ts';
@@ -290,6 +291,9 @@ async function openApi(
   });
   const lags = openLags(shared.sql, shared.store);
   await registerMetrics(app, shared.sql, rooms.includes('read-api') ? lags : undefined);
+  const receipts = await openProofs(options, shared);
+  closings.push(() => receipts.close());
+  answerReceipts(app, options.audit.enabled ? receipts : undefined);
   const { addresses, invites } = openInvitations(options, secrets);
   if (rooms.includes('commands')) {
     await registerCommands(app, {
@@ -312,8 +316,6 @@ async function openApi(
     const listen = (onMoved: () => void) => listenTo(databaseUrl, checkpointChannel, onMoved);
     const fresh = await openFreshness(shared.sql, listen, streamAt(shared.stored));
     closings.push(() => fresh.close());
-    const receipts = await openProofs(options, shared);
-    closings.push(() => receipts.close());
     const description = await describeApi(version);
     await registerReads(app, {
       ...shared,

@@ -14,7 +14,8 @@ export type Options = { readonly [name: string]: Option };
 type Shell = {
   readonly env: Readonly<Record<string, string | undefined>>;
   output(json: boolean): Output;
-  client(output: Output): Client;
+  /** `receiptFile`: where what proves its changes is put. */
+  client(output: Output, receiptFile?: string): Client;
   readonly signal: AbortSignal;
 };
 
@@ -33,6 +34,11 @@ export type Verb = {
 export const commonOptions = {
   json: { type: 'boolean', help: 'Print JSON: one document, or one line an event for what streams' },
   help: { type: 'boolean', short: 'h', help: 'Show this help' },
+} as const satisfies Options;
+
+/** Of every verb that may change something; told in the help of the whole. */
+const proving = {
+  receipt: { type: 'string', value: 'file', help: 'Save what proves the change' },
 } as const satisfies Options;
 
 type Parsed<O extends Options> = ReturnType<
@@ -56,15 +62,23 @@ type Definition<O extends Options> = Omit<Verb, 'run'> & {
 
 /** A verb whose `run` sees its options with their types. How many words it takes is read off `words`. */
 export function defineVerb<const O extends Options>(definition: Definition<O>): Verb {
-  const all = { ...definition.options, ...(definition.looksBack === true ? asOfOption : {}) };
+  const isReading = definition.looksBack === true;
+  const all = { ...definition.options, ...(isReading ? asOfOption : {}) };
   return {
     ...definition,
     options: all,
     run: async (args, shell) => {
-      const { values, positionals } = parse({ ...definition, options: all }, args);
+      const { values, positionals } = parse(
+        definition.words,
+        { ...(isReading ? {} : proving), ...all, ...commonOptions },
+        args,
+      );
       const out = shell.output(values.json === true);
       const options = values as Parsed<O>;
-      const client = lookingBack(shell.client(out), out, values);
+      const { receipt } = values as { receipt?: unknown };
+      const isOwn = 'receipt' in definition.options;
+      const connected = shell.client(out, isOwn ? undefined : (receipt as string | undefined));
+      const client = lookingBack(connected, out, values);
       return definition.run({ words: positionals, options, client, out, signal: shell.signal });
     },
   };
@@ -83,11 +97,10 @@ function lookingBack(client: Client, out: Output, values: Readonly<Record<string
   return clientAsOf(client, asOf);
 }
 
-function parse(definition: Pick<Verb, 'options' | 'words'>, args: readonly string[]) {
-  const options: Options = { ...definition.options, ...commonOptions };
+function parse(words: string, options: Options, args: readonly string[]) {
   try {
     const parsed = parseArgs({ args, options, allowPositionals: true });
-    countWords(definition.words, parsed.positionals);
+    countWords(words, parsed.positionals);
     return parsed;
   } catch (error) {
     throw error instanceof UsageError ? error : usageOf(error, Object.keys(options));

@@ -104,6 +104,8 @@ function complete(operation: Operation, verb: string, { scope, body, isRepeatabl
   };
   if (verb !== 'GET' && !isPublic && isRepeatable)
     operation.parameters = [...(operation.parameters ?? []), idempotencyKey];
+  if (JSON.stringify(operation.responses).includes('"receipt"'))
+    operation.parameters = [...(operation.parameters ?? []), prefer];
   if (operation.requestBody === undefined || body === undefined || !('~optional' in body)) return;
   const isEmpty = 'properties' in body && Object.keys(body.properties as object).length === 0;
   if (isEmpty) delete operation.requestBody;
@@ -118,6 +120,14 @@ const idempotencyKey = {
   required: false,
   description: 'The same request with the same key is done once, and every repeat gets the first answer',
   schema: { type: 'string', minLength: 1, maxLength: 255 },
+};
+
+const prefer = {
+  name: 'Prefer',
+  in: 'header',
+  required: false,
+  description: '`receipt`: answer with what proves the change, once it is signed (RFC 7240)',
+  schema: { type: 'string' },
 };
 
 /** `GET /apps/{appId}/builds` is `getAppsByAppIdBuilds`. */

@@ -33,6 +33,7 @@ import { type UsageReadDeps, usageReads } from './apps/usage.ts';
 import { workspaceReads } from './apps/workspace.ts';
 import { openAsOf } from './as-of.ts';
 import { exportReads } from './events/audit-export.ts';
+import { receiptReads } from './events/audit-receipt.ts';
 import { causeReads } from './events/causes.ts';
 import { healthReads } from './events/health.ts';
 import { type WhyDeps, whyReads } from './events/why.ts';
@@ -115,6 +116,7 @@ export async function registerReads(app: FastifyInstance, given: ReadDeps): Prom
   await app.register(auditReads(deps));
   await app.register(proofReads(deps));
   await app.register(exportReads(deps));
+  await app.register(receiptReads(deps));
   await app.register(projectionReads(deps));
   await app.register(pastReads({ ...deps, asOf }));
   await app.register(deadLetterReads(deps));

@@ -64,7 +64,7 @@ export function* readCheckpoints(folder: string, fromMonth = ''): Iterable<reado
 }
 
 /** Checkpoints one after the other, or a single one. Text that is none is passed over. */
-function checkpointsIn(text: string): readonly Checkpoint[] {
+export function checkpointsIn(text: string): readonly Checkpoint[] {
   return soundPart(text.endsWith('\n\n') ? text : `${text}\n`).notes.flatMap(note => {
     try {
       return [parseCheckpoint(note)];

@@ -1,6 +1,6 @@
 /**
  * The file of `apphub audit export`: lines of UTF-8, each ending in a newline. A line that begins with `{` is a leaf, byte for
- * byte; every other one is a word and what belongs to it. docs/provable-audit.md describes it for those who write a verifier.
+ * byte; every other one is a word and what belongs to it. docs/audit.md describes it for those who write a verifier.
  *
  *   apphub audit export v1
  *   origin <name the tree is signed under>

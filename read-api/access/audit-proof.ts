@@ -2,7 +2,8 @@
 import { type FastifyPluginAsyncTypebox, type Static, Type } from '@fastify/type-provider-typebox';
 import type { Knex } from 'knex';
 import { invalid, Problem } from '../../platform/problem.ts';
-import type { Receipt, Receipts } from '../../platform/proof/receipts.ts';
+import { answerOf } from '../../platform/proof/receipt-file.ts';
+import type { Receipts } from '../../platform/proof/receipts.ts';
 import { tileOfPath } from '../../platform/proof/tiles.ts';
 import { type TreeReader, type TreeState, treeReader } from '../../platform/proof/tree-reader.ts';
 import { Count, listOf, nullable, oneOf, PlainText, Position, Text, Time } from '../shapes.ts';
@@ -211,7 +212,7 @@ async function inclusion(
   if (query.size === undefined) {
     const receipt = await receipts.of(position, waitMsMax);
     if (receipt === undefined) throw behind();
-    return wire(receipt);
+    return answerOf(receipt);
   }
   const { size } = query;
   if (index >= size || size > state.size)
@@ -222,7 +223,8 @@ async function inclusion(
     .where({ origin: head?.origin ?? '', size })
     .first('note');
   const { leafHash, proof } = found as NonNullable<typeof found>;
-  return wire({ index, position, leafHash, size, proof, checkpoint: known?.note ?? null });
+  const answer = answerOf({ index, position, leafHash, size, proof, checkpoint: '' });
+  return { ...answer, checkpoint: known?.note ?? null };
 }
 
 /** The tree once it has come as far as the position; what was written a moment ago is waited for. */
@@ -237,21 +239,6 @@ async function reached(
   const later = await stateOf(reader);
   if (BigInt(position) > (later.position ?? 0n)) throw behind();
   return later;
-}
-
-/** A receipt as it is answered. */
-function wire(
-  receipt: Omit<Receipt, 'checkpoint'> & { checkpoint: string | null },
-): Static<typeof Inclusion> {
-  const { index, position, leafHash, size, proof, checkpoint } = receipt;
-  return {
-    index,
-    position: position.toString(),
-    leafHash: base64(leafHash),
-    size,
-    proof: proof.map(base64),
-    checkpoint,
-  };
 }
 
 async function indexOf(

@@ -1,7 +1,6 @@
 /**
  * GET /audit/export: the events as the log has them, beside the hashes that the tree has kept of them, with every checkpoint
- * between. Whoever has the file and the public key needs nobody else to verify it. GET /audit/receipt gives one event and its
- * proof.
+ * between. Whoever has the file and the public key needs nobody else to verify it.
  */
 import { Readable } from 'node:stream';
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox';

@@ -34,6 +34,7 @@ import { openInvites } from '../../platform/preview-invite.ts';
 import { openLags } from '../../platform/projection-lag.ts';
 import { openReceipts } from '../../platform/proof/receipts.ts';
 import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
+import { answerReceipts } from '../../platform/receipt-answers.ts';
 import type { OnRefused } from '../../platform/refused.ts';
 import { readSandbox } from '../../platform/sandbox-config.ts';
 import { openSeal } from '../../platform/sealed.ts';
@@ -173,6 +174,7 @@ export async function startApi(options: ApiOptions = {}) {
   });
   const lags = openLags(sql, store);
   await registerMetrics(app, sql, lags);
+  answerReceipts(app, receipts);
   const addresses = previewAddresses({ domain: 'localhost', port: 80, publicUrl: 'http://localhost' });
   const invites = openInvites({ grants, addresses, now: clock.now });
   await registerCommands(app, {
