@@ -66,7 +66,7 @@ export const verify = defineVerb({
     'apphub audit verify --checkpoint one.txt --checkpoint two.txt --key apphub.key',
   ],
   about:
-    'Needs no server. Ends with 0 when everything holds, with 1 when something does not, and with 2 when there is nothing to go by.',
+    'Needs no server. Ends with 0 when everything holds, 1 when something does not, 2 when there is nothing to go by.',
   run: async ({ words, options, out }) => {
     const [file] = words;
     const { key, keys, checkpoint = [], receipt = [] } = options;

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Output } from './output.ts';
 
-/** One receipt, or a list of them where a verb made several changes. That there is none is said; the change was made all the same. */
+/** One receipt, or a list where a verb made several changes. That there is none is said; the change was made all the same. */
 export function openReceiptFile(file: string, out: Pick<Output, 'note'>) {
   const receipts: unknown[] = [];
   return async ({ receipt }: { receipt?: unknown }): Promise<void> => {

@@ -136,6 +136,10 @@ function nameOf(verb: string, path: string): string {
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1).replace(/\W/g, '');
   return (
     verb.toLowerCase() +
-    words.map(word => (word.startsWith('{') ? `By${capital(word.slice(1, -1))}` : capital(word))).join('')
+    words
+      .map(word =>
+        word === '{*}' ? 'ByPath' : word.startsWith('{') ? `By${capital(word.slice(1, -1))}` : capital(word),
+      )
+      .join('')
   );
 }

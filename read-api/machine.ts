@@ -41,6 +41,15 @@ async function whyNot(sql: Knex, name: string, byDefault: string): Promise<strin
   return row === undefined ? null : (row.reason ?? byDefault);
 }
 
+/** Null unless what was signed of the log does not hold, or nothing can be signed. That stays true however long ago it was found. */
+export async function whyNoProof(sql: Knex): Promise<string | null> {
+  const row = await sql('worker_status')
+    .where({ name: 'audit', ok: false })
+    .first('reason')
+    .catch(() => undefined);
+  return row === undefined ? null : (row.reason ?? 'Nothing can be signed.');
+}
+
 /** As the workers report it. */
 export type EngineState = {
   readonly name: string;

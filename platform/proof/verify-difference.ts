@@ -73,6 +73,11 @@ export function differencesIn(
   const added = [...foundAt].filter(([hash]) => !keptAt.has(hash)).map(([, n]) => n);
   // Where one went and another came at the same place, it was changed.
   const changed = gone.filter((n, nth) => foundCount === keptCount && added[nth] === n);
+  if (gone.length + added.length === 0) {
+    // One of them stands here once more.
+    const n = firstDifference(found.hashes, kept);
+    return [of('inserted', n, positionAt(n), 'it is there more often than it was signed')];
+  }
   return [
     ...changed.map(n => of('changed', n, positionAt(n), 'its bytes are not those that were signed')),
     ...gone
@@ -87,6 +92,7 @@ export function differencesIn(
 }
 
 function firstDifference(a: Buffer, b: Buffer): number {
-  for (let n = 0; n < countOf(a); n += 1) if (at(a, n) !== at(b, n)) return n;
-  return 0;
+  let n = 0;
+  while (n < countOf(a) && at(a, n) === at(b, n)) n += 1;
+  return n;
 }

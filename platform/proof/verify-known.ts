@@ -51,9 +51,10 @@ export class KnownCheckpoints {
 
   /** What others have that the tree has not, once it is at its end. */
   *differences(size: number, position: bigint | null): Iterable<Difference> {
-    for (const { source, checkpoint } of this.#waiting) {
-      const detail = `${source} has a checkpoint of ${checkpoint.size} events`;
-      yield { kind: 'truncated', index: size, before: checkpoint.size, position, detail };
+    for (const [source, some] of Map.groupBy(this.#waiting, ({ source }) => source)) {
+      const before = (some.at(-1) as Known).checkpoint.size;
+      const detail = `${source} has a checkpoint of ${before} events`;
+      yield { kind: 'truncated', index: size, before, position, detail };
     }
     for (const [source, { sound, wrongAt }] of this.#sources) {
       if (wrongAt === null) continue;

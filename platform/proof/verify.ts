@@ -136,6 +136,7 @@ class ExportState {
       this.#peaks.length === heights ? this.#peaks : Array(heights).fill(Buffer.alloc(hashBytes)),
     );
     this.#soundSize = this.#from;
+    this.#signedSize = this.#from;
     const { key, known = [] } = this.#options;
     const anchors = key === undefined ? this.#fileKeys : [key];
     this.#trusted = anchors.flatMap(anchor => trustedKeys(anchor, this.#changes));
@@ -203,7 +204,7 @@ class ExportState {
     }
     for (const { checkpoint } of this.#waiting.slice(next))
       this.#say('malformed', `a checkpoint of ${checkpoint.size} events stands behind ${edge.size}`);
-    this.#lastPosition = this.#positions.at(-1) ?? this.#lastPosition;
+    this.#lastPosition = this.#positions.findLast(position => position !== noPosition) ?? this.#lastPosition;
     this.#hashes = [];
     this.#positions = [];
     this.#waiting = [];
@@ -219,7 +220,7 @@ class ExportState {
           index: index + n,
           position,
         });
-      last = position;
+      if (position !== noPosition) last = position;
     }
   }
 

@@ -3,7 +3,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { Knex } from 'knex';
 import type { EventStore } from '../../eventstore/store.ts';
 import { alarmsOf, type LagLimits, type Lags } from '../../platform/projection-lag.ts';
-import { enginesOf, whyNoDocker } from '../machine.ts';
+import { enginesOf, whyNoDocker, whyNoProof } from '../machine.ts';
 
 const checkMsMax = 2_000;
 
@@ -87,9 +87,13 @@ async function lookAround({ store, sql, pingRedis, lags, alerts }: HealthDeps, i
   const found = isReady ? await (isCasual ? lags.lately() : lags.now()).catch(() => []) : [];
   const alarms = alarmsOf(found, alerts);
   const projections: Check = alarms.length === 0 ? { ok: true } : { ok: false, reason: alarms.join(' ') };
-  const isWhole = [redis, docker, projections, ...Object.values(engines)].every(({ ok }) => ok);
+  const problem = await whyNoProof(sql);
+  const audit: Record<string, Check> = problem === null ? {} : { audit: { ok: false, reason: problem } };
+  const isWhole = [redis, docker, projections, ...Object.values({ ...engines, ...audit })].every(
+    ({ ok }) => ok,
+  );
   const status = isReady ? (isWhole ? 'ready' : 'degraded') : 'unready';
-  const checks = { log, database, redis, docker, projections, ...engines };
+  const checks = { log, database, redis, docker, projections, ...engines, ...audit };
   return { status, checks, projections: found } as const;
 }
 

@@ -124,6 +124,15 @@ suite('health', async () => {
     await reportEngines(api.sql, [one]);
   });
 
+  test('a log that is not what was signed degrades it', async () => {
+    await reportStatus(api.sql, 'audit', false, 'What was signed does not hold.');
+    const { http, status, checks } = await ready();
+    assert.deepEqual([http, status], [200, 'degraded']);
+    assert.deepEqual(checks.audit, { ok: false, reason: 'What was signed does not hold.' });
+    await reportStatus(api.sql, 'audit', true, null);
+    assert.equal((await ready()).status, 'ready');
+  });
+
   test('without the log it is unready', async () => {
     isLogAway = true;
     const { http, status, checks, projections } = await ready();
