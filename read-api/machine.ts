@@ -41,7 +41,7 @@ async function whyNot(sql: Knex, name: string, byDefault: string): Promise<strin
   return row === undefined ? null : (row.reason ?? byDefault);
 }
 
-/** Null unless what was signed of the log does not hold, or nothing can be signed. That stays true however long ago it was found. */
+/** Null unless what was signed does not hold, or nothing can be signed. That stays true however long ago it was found. */
 export async function whyNoProof(sql: Knex): Promise<string | null> {
   const row = await sql('worker_status')
     .where({ name: 'audit', ok: false })
