@@ -97,7 +97,7 @@ suite('apphub … --as-of', { timeout: 120_000 }, async () => {
 });
 
 /** Verbs of a noun that read what is of the present only. */
-const nowOnly = ['log', 'keys', 'sessions', 'engines', 'projections', 'guard'];
+const nowOnly = ['log', 'dead-letters', 'keys', 'sessions', 'engines', 'projections', 'guard'];
 
 test('every verb that shows or lists has it, but for those of what is not kept by time', async () => {
   const folder = path.resolve(import.meta.dirname, '../../cli');
