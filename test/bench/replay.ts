@@ -1,6 +1,7 @@
 /**
- * Replay: every table of every projection filled for the first time, and then made anew beside what is read, from the embedded log,
- * through the real client and one subscription; beside the least that a database has to do for the same outcome: the same rows in bulk into the same tables with the same indexes.
+ * Replay: every table of every projection filled for the first time, and then made anew beside what is read, from the embedded
+ * log, through the real client and one subscription. Beside it the least that a database has to do for the same outcome: the same
+ * rows in bulk into the same tables with the same indexes.
  */
 
 import { chmodSync, mkdirSync } from 'node:fs';

@@ -22,7 +22,7 @@ import {
   standingOf,
 } from './tables-words.js';
 
-/** @import { Divergence, ProjectionTables, TablesBeside } from '../lib/shapes.js' */
+/** @import { Divergence, ProjectionTables, TablesBeside } from './shapes.js' */
 
 /** @param {{ projection: ProjectionTables, onChanged: () => void }} props */
 export function ProjectionItem({ projection, onChanged }) {

@@ -1,7 +1,7 @@
 /** What is said of tables that are made anew and watched. All of it pure. */
 import { countOf } from '../lib/format.js';
 
-/** @import { Divergence, ProjectionTables, TablesBeside } from '../lib/shapes.js' */
+/** @import { Divergence, ProjectionTables, TablesBeside } from './shapes.js' */
 
 /** @param {ProjectionTables} projection */
 export const filledOf = ({ beside }) =>

@@ -11,7 +11,7 @@ import { ProblemBox } from '../parts/problem.js';
 import { ProjectionItem } from './tables-item.js';
 import { filledOf, isUnderWay, summaryOf } from './tables-words.js';
 
-/** @import { ProjectionTables } from '../lib/shapes.js' */
+/** @import { ProjectionTables } from './shapes.js' */
 
 /** How far it is, is no event. */
 const busyMs = 500;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { suite, test } from 'node:test';
-import type { Divergence, ProjectionTables, SelfAudit, TablesBeside } from '../../../web/lib/shapes.js';
+import type { Divergence, ProjectionTables, SelfAudit, TablesBeside } from '../../../web/platform/shapes.js';
 
 type Words = {
   divergenceWords(divergence: Divergence): string;
