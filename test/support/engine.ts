@@ -20,6 +20,8 @@ import Dockerode from 'dockerode';
 
 const run = promisify(execFile);
 
+/** As whatever looks after services starts one again that has ended by itself. */
+const startsMax = 4;
 const answersMsMax = 30_000;
 const endsMsMax = 20_000;
 const lookEveryMs = 25;
@@ -76,8 +78,17 @@ export async function startTestEngine({
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     async start() {
-      daemon ??= await startDaemon(home.pid, folder, args);
-      await untilItAnswers(api, daemon, folder);
+      for (let attempt = 1; ; attempt += 1) {
+        daemon ??= await startDaemon(home.pid, folder, args);
+        try {
+          return await untilItAnswers(api, daemon, folder);
+        } catch (error) {
+          await end('SIGKILL');
+          if (attempt === startsMax) throw error;
+          // What it had half written of its networks when it was killed may be more than it can read: version 20.10 panics.
+          if (attempt > 1) await rm(`${folder}/data/network/files/local-kv.db`, { force: true });
+        }
+      }
     },
     async load(image: string, from = new Dockerode()) {
       const archive = await from.getImage(image).get();

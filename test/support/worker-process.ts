@@ -34,6 +34,7 @@ export async function openWorkerProcesses(docker: Engines, instance: string) {
   const running = new Set<ChildProcess>();
   return {
     bench,
+    dataDir,
     /** What a build has said so far. */
     async logText(id: string): Promise<string> {
       return (await logs.read(id, 0, 1024 * 1024))?.bytes.toString('utf8') ?? '';

@@ -15,27 +15,16 @@ import { openSegmentStorage } from '../../eventstore/embedded/segment-storage.ts
 import { startLogServer } from '../../eventstore/embedded/server.ts';
 import { openLog } from '../../eventstore/esdb.ts';
 import { openLogger } from '../../platform/log.ts';
+import { type Chance, chanceFrom, countFrom, seed } from '../support/chance.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { ensureTestImages } from '../support/images.ts';
 import { eventually, openWorkerBench } from '../support/workers.ts';
 
 const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
-const killsMin = 100;
+const killsMin = countFrom('APPHUB_TEST_KILLS', 100);
 /** At each of the places between two effects. */
 const chance = 0.25;
 const launchesMax = 6;
-const seed = Math.floor(Math.random() * 2 ** 31);
-
-/** The same numbers for the same seed (mulberry32), so that what was seen once can be seen again. */
-function numbersFrom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 suite('workers that are killed', () => {
   const images = openTestDocker();
@@ -107,9 +96,8 @@ suite('workers that are killed', () => {
   };
 
   /** One thing that somebody may ask of the launches that are there, or a new one. */
-  async function askSomething(random: () => number, alive: Set<string>): Promise<void> {
-    const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T;
-    if (alive.size < launchesMax && random() < 0.6) {
+  async function askSomething({ number, pick }: Chance, alive: Set<string>): Promise<void> {
+    if (alive.size < launchesMax && number() < 0.6) {
       alive.add(await bench.requestLaunch({ image: image.image, imageId, restart: 'on-failure' }));
       return;
     }
@@ -120,7 +108,7 @@ suite('workers that are killed', () => {
       type: 'SleepLaunch',
       data: { launchId, at: at(), deployment: serving?.deployment ?? 0, reason: 'idle', because: null },
     };
-    const command = random() < 0.3 ? sleep : pick(asked)(launchId);
+    const command = number() < 0.3 ? sleep : pick(asked)(launchId);
     await say(launchId, command);
     if (command.type === 'StopLaunch') alive.delete(launchId);
   }
@@ -147,7 +135,7 @@ suite('workers that are killed', () => {
 
   test(`at any step, ${killsMin} times: nothing is lost, doubled or left`, { timeout: 900_000 }, async t => {
     t.diagnostic(`seed ${seed}`);
-    const random = numbersFrom(seed);
+    const chances = chanceFrom(seed);
     const alive = new Set<string>();
     const all = new Set<string>();
     let kills = 0;
@@ -159,7 +147,7 @@ suite('workers that are killed', () => {
       });
       let isGone = false;
       while (!isGone) {
-        await askSomething(random, alive);
+        await askSomething(chances, alive);
         for (const id of alive) all.add(id);
         isGone = await Promise.race([gone, new Promise<false>(resolve => setTimeout(resolve, 150, false))]);
       }

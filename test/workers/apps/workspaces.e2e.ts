@@ -1,7 +1,14 @@
 /** Workspaces from their making to their end, with workers and the real engine. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { after, before, suite, test } from 'node:test';
+import { createZstdDecompress } from 'node:zlib';
 import { stateOf } from '../../../commands/execute.ts';
 import { type LaunchCommand, launch } from '../../../domain/apps/launch.ts';
 import { workspace } from '../../../domain/apps/workspace.ts';
@@ -118,6 +125,26 @@ suite('workspaces', () => {
     );
     return snapshotId;
   };
+  /** What stands in these files of a copy. */
+  const numbersIn = async (key: string, ...files: string[]) => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-test-copy-'));
+    try {
+      const stored = await bench.objects.get(key);
+      assert.ok(stored !== undefined);
+      const tar = spawn('tar', ['-x', '-C', folder], { stdio: ['pipe', 'ignore', 'inherit'] });
+      const ended = once(tar, 'exit');
+      await pipeline(stored.stream, createZstdDecompress(), tar.stdin);
+      await ended;
+      const all = await readdir(folder, { recursive: true });
+      const texts = files.map(name => {
+        const found = all.find(place => path.basename(place) === name);
+        return readFile(path.join(folder, found ?? name), 'utf8');
+      });
+      return (await Promise.all(texts)).map(Number);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
   const volumesLeft = async (workspaceId: string) =>
     (await docker.workspaces.list()).filter(one => one.workspaceId === workspaceId);
 
@@ -197,13 +224,13 @@ suite('workspaces', () => {
       '-c',
       'dd if=/dev/urandom of=/data/big bs=1M count=20 2>/dev/null; ln -s seed /data/link',
     );
-    // Two files that are always the same, as long as nobody looks while they are written.
-    await inside(
-      one,
-      'sh',
-      '-c',
-      '(while true; do date +%N >/data/a; cp /data/a /data/b; done) >/dev/null 2>&1 &',
-    );
+    // Two files on both sides of a large one: the second is one behind, or the same, at every moment.
+    const counting = [
+      'n=0; put() { echo $n >/tmp/n; cp /tmp/n /data/.$1; mv /data/.$1 /data/$1; }',
+      'while true; do n=$((n+1)); put a; put z; done',
+    ].join('; ');
+    await inside(one, 'sh', '-c', `(${counting}) >/dev/null 2>&1 &`);
+    await eventually(async () => assert.match(await read(url, 'z'), /^\d+$/m));
     const snapshotId = await snapshotOf(id);
     const taken = found(bench, 'WorkspaceSnapshotTaken', id).data;
     assert.ok(
@@ -211,7 +238,8 @@ suite('workspaces', () => {
       JSON.stringify(taken),
     );
     assert.deepEqual(taken.paths, ['/data']);
-    assert.equal(await bench.objects.has(taken.key), true);
+    const [ahead = 0, behind = 0] = await numbersIn(taken.key, 'a', 'z');
+    assert.ok(behind > 0 && (ahead === behind || ahead === behind + 1), `${ahead} and ${behind}`);
     assert.equal(await read(url, 'seed'), 'seeded\n');
     assert.deepEqual(await docker.workspaces.frozen(), []);
     const live = await snapshotOf(id, true);
