@@ -67,6 +67,11 @@ const nouns: Readonly<Record<string, Noun>> = {
     implied: 'list',
     load: async () => (await import('./dead-letters.ts')).verbs,
   },
+  upgrade: {
+    summary: 'What would change if this version took over',
+    implied: 'check',
+    load: async () => (await import('./upgrade.ts')).verbs,
+  },
   guard: {
     summary: 'The firewall of the host that launches run on',
     load: async () => (await import('./guard.ts')).verbs,

@@ -7,9 +7,12 @@ import type { EventStore } from '../eventstore/store.ts';
 import type { Log } from '../platform/log.ts';
 import type { openPostgres } from '../platform/postgres.ts';
 import { isTooFar, type LagLimits, openLags } from '../platform/projection-lag.ts';
+import { dropLeftovers } from '../projections/gate.ts';
 
 const lettersMs = 1_000;
 const lagMs = 10_000;
+/** What a check of an upgrade has left that was killed. */
+const leftoversMs = 60_000;
 const lettersMax = 1_000;
 
 type Deps = {
@@ -26,10 +29,14 @@ export async function watchProjections(deps: Deps): Promise<void> {
   const lags = openLags(sql, store);
   const toldLetters = new Map<string, string>();
   const toldLags = new Map<string, boolean>();
-  let lagDue = 0;
+  let [lagDue, leftoversDue] = [0, performance.now() + leftoversMs];
   while (!signal.aborted) {
     try {
       await tellLetters(deps, toldLetters);
+      if (performance.now() >= leftoversDue) {
+        leftoversDue = performance.now() + leftoversMs;
+        await dropLeftovers(sql);
+      }
       if (performance.now() >= lagDue) {
         lagDue = performance.now() + lagMs;
         for (const lag of await lags.now()) {

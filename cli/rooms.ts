@@ -26,6 +26,7 @@ import { answerReceipts } from '../platform/receipt-answers.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
 import { blame } from '../projections/blame.ts';
+import { passGate } from '../projections/gate.ts';
 import { projections } from '../projections/index.ts';
 import { checkpointChannel } from '../projections/projector.ts';
 import { type EventStream, eventStream } from '../read-api/events/stream.ts';
@@ -37,6 +38,7 @@ import { startWorkers } from '../workers/index.ts';
 import { type Access, openAccess } from './access.ts';
 import { openAuditTree, openProofs } from './audit-room.ts';
 import type { Secrets } from './installation.ts';
+import { knownTypes } from './known-types.ts';
 import { openConfigured } from './open-engines.ts';
 import { describeApi } from './openapi.ts';
 import { atDoor, openInvitations, openPreviews, ownHostsOf, type Previews } from './previews.ts';
@@ -60,7 +62,7 @@ type Closing = () => Promise<unknown> | unknown;
 
 /** Opens the rooms in this process. `close` ends them in the opposite order, letting what runs come to an end. */
 export async function openRooms(options: RoomsOptions): Promise<Running> {
-  const { rooms, log } = options;
+  const { rooms, log, audit } = options;
   const closings: Closing[] = [];
   const close = async () => {
     for (const closing of closings.reverse()) {
@@ -72,6 +74,8 @@ export async function openRooms(options: RoomsOptions): Promise<Running> {
   const has = (room: Room) => rooms.includes(room);
   try {
     const shared = openShared(options, closings);
+    if (has('projections'))
+      await passGate({ ...shared, projections, knownTypes, mode: audit.upgradeGate, log });
     if (has('projections')) closings.push(openProjections(options, shared).close);
     if (has('workers')) await openWorkers(options, shared, closings);
     if (has('workers')) closings.push(openAuditTree(options, shared).close);

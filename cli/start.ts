@@ -8,12 +8,13 @@ import { openLogger } from '../platform/log.ts';
 import { exits, UsageError } from './exit.ts';
 import { keepSecrets } from './installation.ts';
 import { openParts } from './parts.ts';
+import { noteParts } from './reach-parts.ts';
 import { openRooms } from './rooms.ts';
 import { superviseRooms } from './supervise.ts';
 
 const drainMsMax = 10_000;
 
-const help = `Usage: apphub start [--port N] [--data DIR] [--rooms LIST]
+const help = `Usage: apphub start [--port N] [--data DIR] [--rooms LIST] [--unchecked]
 
 Starts AppHub on this machine. What is not named is brought along and kept in the data directory.
 
@@ -21,6 +22,8 @@ Starts AppHub on this machine. What is not named is brought along and kept in th
   --data DIR     where everything is kept (APPHUB_DATA_DIR, ./data)
   --rooms LIST   a process for each of ${rooms.join(',')};
                  with one room, only that one, in this process
+  --unchecked    also where a check of this version has found differences
+                 (APPHUB_UPGRADE_GATE=off; see apphub upgrade check)
 
 Servers of your own: DATABASE_URL, REDIS_URL, EVENTSTORE_URL, DOCKER_HOST.
 More settings: docs/settings.md`;
@@ -53,6 +56,7 @@ function parseStart(args: readonly string[]) {
         port: { type: 'string' },
         data: { type: 'string' },
         rooms: { type: 'string' },
+        unchecked: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -61,8 +65,11 @@ function parseStart(args: readonly string[]) {
   }
 }
 
-function configOf(values: { port?: string | undefined; data?: string | undefined }): Config {
-  const { port, data } = values;
+type Values = { port?: string | undefined; data?: string | undefined; unchecked?: boolean | undefined };
+
+function configOf({ port, data, unchecked }: Values): Config {
+  // The rooms that are processes of their own read it too.
+  if (unchecked === true) process.env.APPHUB_UPGRADE_GATE = 'off';
   try {
     return readConfig({
       ...process.env,
@@ -107,6 +114,7 @@ async function runAll(config: Config, apart: readonly Room[], stopped: Promise<v
   const version = readVersion();
   const secrets = keepSecrets(config);
   const parts = await openParts(config, log);
+  const forget = noteParts(config.dataDir, parts.config);
   try {
     const running =
       apart.length === 0
@@ -117,6 +125,7 @@ async function runAll(config: Config, apart: readonly Room[], stopped: Promise<v
     log.info({}, 'stopping');
     await running.close();
   } finally {
+    forget();
     await parts.close();
   }
   return exits.ok;

@@ -15,7 +15,11 @@ export type AuditConfig = {
   readonly selfSeconds: number;
   /** From where on health is degraded and an event tells. */
   readonly alerts: LagLimits;
+  /** What a start refuses to go on with. */
+  readonly upgradeGate: (typeof gates)[number];
 };
+
+const gates = ['known', 'strict', 'off'] as const;
 
 const eventsMax = 1_000_000;
 const secondsMax = 86_400;
@@ -31,12 +35,20 @@ export function readAudit(env: Env): AuditConfig {
     checkpointSeconds: whole(env, 'APPHUB_AUDIT_CHECKPOINT_SECONDS', 60, secondsMax),
     selfPercent: whole(env, 'APPHUB_SELF_AUDIT_PERCENT', 5, 100, 0),
     selfSeconds: whole(env, 'APPHUB_SELF_AUDIT_SECONDS', 60, secondsMax),
+    upgradeGate: gate(env),
     alerts: {
       lagSeconds: whole(env, 'APPHUB_LAG_SECONDS_MAX', 60, secondsMax),
       lagEvents: whole(env, 'APPHUB_LAG_EVENTS_MAX', 10_000, 10_000),
       deadLetters: whole(env, 'APPHUB_DEAD_LETTERS_MAX', 0, 1_000, 0),
     },
   };
+}
+
+function gate(env: Env): AuditConfig['upgradeGate'] {
+  const given = env.APPHUB_UPGRADE_GATE?.trim().toLowerCase() || 'known';
+  const found = gates.find(one => one === given);
+  if (found !== undefined) return found;
+  throw new Error(`APPHUB_UPGRADE_GATE is "${given}"; it must be one of ${gates.join(', ')}`);
 }
 
 function flag(env: Env, name: string): boolean {

@@ -7,6 +7,7 @@ import { type EventOf, everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
 import { run, type Statement, statementsOf } from './apply.ts';
 import { applyCarefully } from './careful.ts';
+import { noteTypes, type Types, typesOf } from './event-types.ts';
 import { type Gathered, gather } from './gather.ts';
 import { enter, type Generation, schemaOf } from './generation.ts';
 import { areIndexesDeferred, makeIndexes } from './indexes.ts';
@@ -140,7 +141,12 @@ type Part = {
   readonly requests: readonly Recorded<Request>[];
   readonly letterRequests: readonly Recorded<LetterRequest>[];
 };
-type Work = { readonly parts: readonly Part[]; readonly to: bigint; readonly at: string | null };
+type Work = {
+  readonly parts: readonly Part[];
+  readonly to: bigint;
+  readonly at: string | null;
+  readonly types: Types;
+};
 
 /** What has to be stored for those that have not seen these events. From here on they are taken to be at their end. */
 export function plan(followed: readonly Generation[], { events, position: to }: Gathered): Work | undefined {
@@ -161,7 +167,7 @@ export function plan(followed: readonly Generation[], { events, position: to }: 
     const asked = { requests, letterRequests } as Pick<Part, 'requests' | 'letterRequests'>;
     return { schema, name, version, generation, isLive, from, events: unseen, statements, of: one, ...asked };
   });
-  return { parts, to, at: events.at(-1)?.created ?? null };
+  return { parts, to, at: events.at(-1)?.created ?? null, types: typesOf(events) };
 }
 
 function statementsIfSound(projection: Projection, events: readonly Recorded[]) {
@@ -213,6 +219,7 @@ export async function storeWork(sql: Knex, work: Work | undefined, hooks: Hooks 
 }
 
 async function storeOnce(sql: Knex, work: Work, hooks: Hooks, isCareful: boolean): Promise<void> {
+  let noted = () => {};
   await sql.transaction(async tx => {
     // First of all: nobody else stores, or applies what has waited, until this is done.
     // Losing the last of what nobody reads yet costs filling it again; its checkpoint goes with it.
@@ -224,9 +231,11 @@ async function storeOnce(sql: Knex, work: Work, hooks: Hooks, isCareful: boolean
       for (const request of requests) await hooks.onRequest?.(tx, of, request);
       for (const request of letterRequests) await answerLetters(tx, of, request);
     }
+    noted = await noteTypes(sql, tx, work.types);
     if (work.parts.some(({ isLive }) => isLive))
       await tx.raw(`select pg_notify('${checkpointChannel}', ?)`, [work.to.toString()]);
   });
+  noted();
 }
 
 async function storePart(tx: Knex, part: Part, hasLetters: boolean, isCareful: boolean): Promise<void> {

@@ -8,7 +8,7 @@ import type { Recorded } from '../domain/events.ts';
 import type { Generation } from './generation.ts';
 
 /** Where more streams than this are stopped it is the code that is at fault, and the projection stands still. */
-const lettersMax = 1_000;
+export const lettersMax = 1_000;
 
 const firstTryMs = 5_000;
 const tryMsMax = 3_600_000;
@@ -16,6 +16,7 @@ const tryMsMax = 3_600_000;
 const attemptsMax = 12;
 
 export async function createLetters(sql: Knex): Promise<void> {
+  await createSkips(sql);
   await sql.raw(`
     create table if not exists projection_letters (
       projection text not null, generation integer not null, stream text not null, position bigint not null,
@@ -23,12 +24,15 @@ export async function createLetters(sql: Knex): Promise<void> {
       last_position bigint not null, skip_reason text, needs_rebuild boolean not null default false,
       next_try_at timestamptz, first_at timestamptz not null, last_at timestamptz not null,
       primary key (projection, generation, stream));
-    create table if not exists projection_skips (
-      projection text not null, position bigint not null, primary key (projection, position));
     alter table projection_checkpoints add column if not exists letters integer not null default 0;
     alter table projection_checkpoints add column if not exists problem text;
     alter table projection_generations add column if not exists letters integer not null default 0;
     alter table projection_generations add column if not exists letters_accepted boolean not null default false`);
+}
+
+export async function createSkips(sql: Knex): Promise<void> {
+  await sql.raw(`create table if not exists projection_skips (
+    projection text not null, position bigint not null, primary key (projection, position))`);
 }
 
 /** A start may bring the code that can apply them. */

@@ -7,6 +7,7 @@
 import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import { createAuditTables } from './audit-tables.ts';
+import { createEventTypes } from './event-types.ts';
 import { bringTo, checkpointChannel, follow, type Hooks } from './follow.ts';
 import {
   answer,
@@ -91,6 +92,7 @@ async function prepare(sql: Knex): Promise<void> {
   await createGenerations(sql);
   await createAuditTables(sql);
   await createLetters(sql);
+  await createEventTypes(sql);
   await retryAllLetters(sql);
 }
 

@@ -80,7 +80,7 @@ export function checkProjector(
   title: string,
   body: (given: {
     sql: Knex;
-    store: EventStore;
+    store: ReturnType<typeof memoryStore>;
     start(...projections: readonly Projection[]): ReturnType<typeof startProjector>;
   }) => Promise<void>,
 ): void {
