@@ -87,7 +87,7 @@ export async function project(
   await verifying.ended();
 }
 
-async function prepare(sql: Knex): Promise<void> {
+export async function prepare(sql: Knex): Promise<void> {
   await createDeferred(sql);
   await createGenerations(sql);
   await createAuditTables(sql);
