@@ -5,9 +5,10 @@
  */
 import type { Recorded } from '../domain/events.ts';
 import { statementsOf } from './apply.ts';
+import { soundOpsOf } from './careful.ts';
 import { mergeOps, type Step } from './merge.ts';
 import { type Kept, rowAt } from './past-tables.ts';
-import { type Op, opsOf, type Projection, type Row } from './projection.ts';
+import type { Op, Projection, Row } from './projection.ts';
 
 /** A statement for past_run; with `at` all of it is of that event, else each row says so. */
 export type PastStep = {
@@ -20,10 +21,11 @@ export type PastStep = {
 type OfEvent = { readonly at: string; readonly ops: readonly Op[] };
 
 export function pastSteps(of: Kept, events: readonly Recorded[]): readonly PastStep[] {
-  const { projection, schema, position, reachesOut } = of;
+  const { projection, schema, position, reachesOut, stopped } = of;
   const { tables, isWrittenOnce } = projection;
   const changes = events.flatMap((event): OfEvent[] => {
-    const ops = position !== null && event.position <= position ? [] : opsOf(projection, event);
+    const isKept = position !== null && event.position <= position;
+    const ops = isKept || stopped.has(event.stream) ? [] : soundOpsOf(projection, event);
     return ops.length === 0 ? [] : [{ at: event.position.toString(), ops }];
   });
   const stepsOf = (at: string, steps: readonly Step[]) =>

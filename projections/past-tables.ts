@@ -21,6 +21,8 @@ export type Kept = {
   readonly schema: string;
   /** Whether its own triggers change or read other rows than those that an event names. */
   readonly reachesOut: boolean;
+  /** Streams with an event that could not be applied: what comes later in them is left out, as in the live tables. */
+  readonly stopped: Set<string>;
   /** Up to where it holds the log; null: nothing yet. Moves on as it is followed. */
   position: bigint | null;
 };
@@ -51,6 +53,8 @@ const bookkeeping = `
   create table if not exists past_checkpoints (
     name text primary key, version integer not null, position bigint, reaches_out boolean not null,
     ahead_ms bigint not null default 0);
+  create table if not exists past_stopped (
+    name text not null, stream text not null, position bigint not null, error text not null, primary key (name, stream));
   create table if not exists past_moments (at timestamptz primary key, position bigint not null);
   create unique index if not exists past_moments_position on past_moments (position);
   create or replace function past_run(steps json) returns void language plpgsql as $$
@@ -72,7 +76,8 @@ async function openOne(tx: Knex, projection: Projection): Promise<Kept> {
     .first('reaches_out', tx.raw('position::text as position'));
   if (row !== undefined) {
     const position = row.position === null ? null : BigInt(row.position);
-    return { projection, schema, position, reachesOut: row.reaches_out };
+    const stopped = new Set<string>(await tx('past_stopped').where({ name }).pluck('stream'));
+    return { projection, schema, position, reachesOut: row.reaches_out, stopped };
   }
   await tx.raw('drop schema if exists ?? cascade', [schema]);
   await tx.raw('create schema ??', [schema]);
@@ -87,7 +92,8 @@ async function openOne(tx: Knex, projection: Projection): Promise<Kept> {
   await tx.raw('set local search_path to public');
   const fresh = { name, version, position: null, ahead_ms: 0, reaches_out: reachesOut };
   await tx('past_checkpoints').insert(fresh).onConflict('name').merge();
-  return { projection, schema, position: null, reachesOut };
+  await tx('past_stopped').where({ name }).delete();
+  return { projection, schema, position: null, reachesOut, stopped: new Set() };
 }
 
 async function keepVersions(tx: Knex, projection: Projection, schema: string, table: string): Promise<void> {
@@ -148,9 +154,10 @@ async function keepVersions(tx: Knex, projection: Projection, schema: string, ta
       for each row execute function ${q(schema)}.${q(`keep_${table}`)}()`);
 }
 
-const asOf = `current_setting('apphub.as_of')::bigint`;
+/** Asked once a query, not once a row. */
+const asOf = `(select current_setting('apphub.as_of')::bigint)`;
 /** No row of that day says that it was made later than this, whatever the clocks were. So what came later is not looked at. */
-const until = `current_setting('apphub.as_of_until')::timestamptz`;
+const until = `(select current_setting('apphub.as_of_until')::timestamptz)`;
 
 /** What today's queries are served by serves those for another day. Folding needs no more than the primary key. */
 async function moveIndexes(tx: Knex, schema: string, table: string, to: string): Promise<void> {

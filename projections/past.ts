@@ -6,14 +6,20 @@
 import type { Knex } from 'knex';
 import { everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
+import { keepCarefully, runSteps } from './past-careful.ts';
 import { pastSteps } from './past-steps.ts';
 import { type Kept, openPast } from './past-tables.ts';
+import { isOfEvent } from './poison.ts';
 import type { Projection } from './projection.ts';
 
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** Of one transaction. */
 const eventsMax = 1_000;
+/** Of the time that a full batch takes: whoever is far behind leaves room for others. */
+const restShare = 0.5;
+
+const rest = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
 
 export type PastLog = { error(detail: object, line: string): void };
 
@@ -30,11 +36,12 @@ export async function keepPast(
   };
   while (!signal.aborted) {
     try {
-      await followPast(sql, store, await openPast(sql, projections), signal, onProgress);
+      const kept = await openPast(sql, projections);
+      await followPast({ sql, store, kept, signal, log }, onProgress);
     } catch (error) {
       if (signal.aborted) return;
       log.error({ err: error, retryMs }, 'keeping the past stopped; trying again from its checkpoints');
-      await new Promise(resolve => setTimeout(resolve, retryMs));
+      await rest(retryMs);
       retryMs = Math.min(retryMs * 2, retryMsMax);
     }
   }
@@ -43,13 +50,16 @@ export async function keepPast(
 /** The last moment that is told of, which none that is told of later may precede. */
 type Told = { ms: number; position: bigint; aheadMs: number };
 
-async function followPast(
-  sql: Knex,
-  store: EventStore,
-  kept: readonly Kept[],
-  signal: AbortSignal,
-  onProgress: () => void,
-): Promise<void> {
+type Deps = {
+  readonly sql: Knex;
+  readonly store: EventStore;
+  readonly kept: readonly Kept[];
+  readonly signal: AbortSignal;
+  readonly log: PastLog;
+};
+
+async function followPast(deps: Deps, onProgress: () => void): Promise<void> {
+  const { sql, store, kept, signal } = deps;
   const stop = new AbortController();
   const batches = store.subscribe({
     from: oldest(kept) ?? 'start',
@@ -61,10 +71,12 @@ async function followPast(
     for await (const { events, position } of batches) {
       for (let at = 0; at < events.length; at += eventsMax) {
         const part = events.slice(at, at + eventsMax);
-        await keep(sql, kept, part, part.at(-1)?.position ?? null, told);
+        const from = performance.now();
+        await keep(deps, part, part.at(-1)?.position ?? null, told);
+        if (part.length === eventsMax) await rest((performance.now() - from) * restShare);
         if (signal.aborted) return;
       }
-      await keep(sql, kept, [], position, told);
+      await keep(deps, [], position, told);
       onProgress();
     }
   } finally {
@@ -92,47 +104,73 @@ async function readTold(sql: Knex): Promise<Told> {
 }
 
 /** These events, and how far they bring it. A second one that does the same finds a checkpoint moved, and changes nothing. */
-async function keep(
-  sql: Knex,
-  kept: readonly Kept[],
-  events: readonly Recorded[],
-  to: bigint | null,
-  told: Told,
-): Promise<void> {
+async function keep(deps: Deps, events: readonly Recorded[], to: bigint | null, told: Told): Promise<void> {
   if (to === null) return;
-  const behind = kept.filter(({ position }) => position === null || position < to);
+  const behind = deps.kept.filter(({ position }) => position === null || position < to);
   if (behind.length === 0) return;
-  const steps = behind.flatMap(one => pastSteps(one, events));
   const moments = momentsOf(events, told);
-  const ms = events.reduce((most, event) => Math.max(most, aheadOf(event)), told.aheadMs);
-  await sql.transaction(async tx => {
-    if (steps.length > 0) await tx.raw('select past_run(?::json)', [JSON.stringify(steps)]);
-    await tx.raw('set local search_path to public');
-    if (moments.length > 0) {
-      await tx.raw(
-        `insert into past_moments (at, position)
-         select at, position from json_to_recordset(?::json) as m(at timestamptz, position bigint)
-         on conflict (at) do update set position = excluded.position`,
-        [JSON.stringify(moments)],
+  const aheadMs = events.reduce((most, event) => Math.max(most, aheadOf(event)), told.aheadMs);
+  const move = (tx: Knex) => moveOn(tx, { behind, moments, to, aheadMs });
+  try {
+    const steps = behind.flatMap(one => pastSteps(one, events));
+    await deps.sql.transaction(async tx => {
+      await runSteps(tx, steps);
+      await move(tx);
+    });
+  } catch (error) {
+    if (!isOfEvent(error)) throw error;
+    const stopped = await deps.sql.transaction(async tx => {
+      const found = await keepCarefully(tx, behind, events);
+      await move(tx);
+      return found;
+    });
+    for (const { of, event, error: words } of stopped) {
+      of.stopped.add(event.stream);
+      const detail = {
+        projection: of.projection.name,
+        stream: event.stream,
+        position: String(event.position),
+      };
+      deps.log.error(
+        { ...detail, error: words },
+        'an event cannot be applied to the past; its stream stops there',
       );
     }
-    const rows = behind.map(({ projection: { name, version }, position }) => ({
-      name,
-      version,
-      position: position?.toString() ?? null,
-    }));
-    const { rowCount } = await tx.raw(
-      `update past_checkpoints as c set position = ?::bigint, ahead_ms = ?
-       from json_populate_recordset(null::past_checkpoints, ?::json) as v
-       where c.name = v.name and c.version = v.version and c.position is not distinct from v.position`,
-      [to.toString(), ms, JSON.stringify(rows)],
-    );
-    if (rowCount !== behind.length) throw new Error('another process keeps the past too');
-  });
+  }
   for (const one of behind) one.position = to;
   const last = moments.at(-1);
   if (last !== undefined) Object.assign(told, { ms: Date.parse(last.at), position: BigInt(last.position) });
-  told.aheadMs = ms;
+  told.aheadMs = aheadMs;
+}
+
+type Move = {
+  readonly behind: readonly Kept[];
+  readonly moments: readonly { at: string; position: string }[];
+  readonly to: bigint;
+  readonly aheadMs: number;
+};
+
+async function moveOn(tx: Knex, { behind, moments, to, aheadMs }: Move): Promise<void> {
+  if (moments.length > 0) {
+    await tx.raw(
+      `insert into past_moments (at, position)
+       select at, position from json_to_recordset(?::json) as m(at timestamptz, position bigint)
+       on conflict (at) do update set position = excluded.position`,
+      [JSON.stringify(moments)],
+    );
+  }
+  const rows = behind.map(({ projection: { name, version }, position }) => ({
+    name,
+    version,
+    position: position?.toString() ?? null,
+  }));
+  const { rowCount } = await tx.raw(
+    `update past_checkpoints as c set position = ?::bigint, ahead_ms = ?
+     from json_populate_recordset(null::past_checkpoints, ?::json) as v
+     where c.name = v.name and c.version = v.version and c.position is not distinct from v.position`,
+    [to.toString(), aheadMs, JSON.stringify(rows)],
+  );
+  if (rowCount !== behind.length) throw new Error('another process keeps the past too');
 }
 
 /** When the log was where, as far as it has not been told. */

@@ -172,18 +172,28 @@ async function waitFor(past: Knex, wanted: bigint): Promise<bigint | null> {
 }
 
 async function atPosition(past: Knex, fresh: AsOfDeps['fresh'], position: bigint): Promise<Moment> {
+  const place = position.toString();
+  // All that has to be known of what has been told, in one question.
+  const row = await past
+    .raw(
+      `select (select min(coalesce(position, -1)) from past_checkpoints) >= :place::bigint as is_there,
+         (select at from past_moments where position >= :place::bigint order by position limit 1) as at`,
+      { place },
+    )
+    .then(
+      ({ rows }) => rows[0],
+      () => undefined,
+    );
+  if (row?.is_there === true && row.at !== null) return { position, at: row.at };
   const reached = await waitFor(past, position);
   if (reached === null || reached < position) {
     const live = (await fresh.reached()) ?? 0n;
     throw live < position ? future({ reached: String(live) }) : behind(position, reached);
   }
-  const row = await past('past_moments')
-    .where('position', '>=', position.toString())
-    .orderBy('position')
-    .first('at', past.raw('position::text as place'));
   // The millisecond in which it was stored; behind the last one, that of the last.
-  const at = row?.at ?? (await past('past_moments').max('at as at').first())?.at ?? null;
-  return { position, at };
+  const moments = past('past_moments');
+  const next = await moments.clone().where('position', '>=', place).min('at as at').first();
+  return { position, at: next?.at ?? (await moments.max('at as at').first())?.at ?? null };
 }
 
 async function atTime(past: Knex, fresh: AsOfDeps['fresh'], ms: number, now: string): Promise<Moment> {

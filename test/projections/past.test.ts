@@ -16,6 +16,7 @@ import { asOfSchema, pastSchemaOf } from '../../projections/past-tables.ts';
 import { opsOf, type Projection } from '../../projections/projection.ts';
 import { project } from '../../projections/projector.ts';
 import { openChance } from '../bench/support/chance.ts';
+import { newEvent } from '../contract/eventstore.ts';
 import { busyHistory } from '../support/busy.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { samples } from '../support/recorded.ts';
@@ -194,6 +195,37 @@ suite('the past', { timeout }, () => {
     });
     await now.stop();
     assert.deepEqual(await versionsOf(sql), { ...versions, apps_launches: [] });
+    await drop();
+  });
+
+  test('goes on where an event cannot be applied: its stream stops, and no other', { timeout }, async () => {
+    const { sql, drop } = await testDatabase();
+    const store = memoryStore();
+    const registered = (appId: string, name: unknown) =>
+      newEvent({ ...samples('RepositoryRegistered')[0]?.data, appId, name } as never, 'RepositoryRegistered');
+    const stream = (appId: string) => `apps.repository-${appId}`;
+    await store.append(stream('good'), [registered('good', 'Good')], 'none');
+    const bad = await store.append(stream('bad'), [registered('bad', null)], 'none');
+    await store.append(stream('bad'), [registered('bad', 'Later')], 0n);
+    const { position } = await store.append(stream('fine'), [registered('fine', 'Fine')], 'none');
+    const run = keeping(sql, store);
+    await reached(sql, 'past_checkpoints', position);
+    await run.stop();
+    const names = (await asOf(sql, position, 'apps_repositories')).map(row => JSON.parse(row).app_id).sort();
+    assert.deepEqual(names, ['fine', 'good']);
+    const stopped = await sql('past_stopped').where({ name: 'apps_repositories' });
+    assert.deepEqual(
+      stopped.map(row => [row.stream, Number(row.position)]),
+      [[stream('bad'), Number(bad.position)]],
+    );
+    const history = await asOf(sql, position, 'apps_history');
+    assert.equal(history.length, 4, 'what others can apply of it is applied');
+    // Known at the next start, too.
+    const { position: more } = await store.append(stream('bad'), [registered('bad', 'Again')], 1n);
+    const again = keeping(sql, store);
+    await reached(sql, 'past_checkpoints', more);
+    await again.stop();
+    assert.equal((await asOf(sql, more, 'apps_repositories')).length, 2);
     await drop();
   });
 

@@ -189,7 +189,8 @@ suite('an earlier time', { timeout }, () => {
   test('a failed request leaves nothing open', async () => {
     for (let n = 0; n < 30; n += 1) await api.ask('GET', '/apps/nobody?asOf=5');
     const { rows } = await api.sql.raw(
-      `select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%' and datname = current_database()`,
+      `select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%' and datname = current_database()
+         and application_name = 'past'`,
     );
     assert.equal(rows[0].n, 0);
   });
