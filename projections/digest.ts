@@ -30,15 +30,21 @@ const hashed = new Set([
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** `sum` and `rows` of whatever `t` is selected from. The hash of a row adds up its columns, so it is hashed once more. */
-export async function digestColumns(tx: Knex, schema: string, table: string): Promise<string> {
+/** `sum` and `rows` of whatever `t` is selected from. The hash of a row adds up its columns, so it is hashed once more. `only`: of these columns. */
+export async function digestColumns(
+  tx: Knex,
+  schema: string,
+  table: string,
+  only?: readonly string[],
+): Promise<string> {
   const { rows } = await tx.raw(
     `select a.attname as name, y.typname as type from pg_attribute a join pg_type y on y.oid = a.atttypid
      where a.attrelid = (quote_ident(?) || '.' || quote_ident(?))::regclass and a.attnum > 0 and not a.attisdropped
      order by a.attname collate "C"`,
     [schema, table],
   );
-  const columns = rows.map(({ name, type }: { name: string; type: string }) =>
+  const wanted = rows.filter(({ name }: { name: string }) => only?.includes(name) ?? true);
+  const columns = wanted.map(({ name, type }: { name: string; type: string }) =>
     hashed.has(type) ? `t.${quoted(name)}` : `t.${quoted(name)}::text`,
   );
   const sum = (seed: number) =>

@@ -17,6 +17,7 @@ import { mergeOps } from './merge.ts';
 import type { Pace } from './pace.ts';
 import { isOfEvent } from './poison.ts';
 import { opsOf, type Projection } from './projection.ts';
+import type { Cut } from './stays.ts';
 
 /** Logs that do not say when a reader has caught up are taken to have when nothing comes for so long. */
 const quietMsMax = 1_000;
@@ -35,6 +36,8 @@ export type Hooks = {
   onRequest?(tx: Knex, of: Generation, request: Recorded<Request>): Promise<void>;
   /** Bounds what filling takes from what is read: by it the one side tells, and the other waits. */
   readonly pace?: Pace;
+  /** What is to be done where exactly so much of the log is stored. */
+  readonly cuts?: Cut[];
   /** Everything that was there when it was read is stored, with its indexes. May come again. */
   onCaughtUp?(): Promise<void>;
 };
@@ -67,6 +70,10 @@ export async function follow(
       const gathered = await news.next(storing, isFilling || !isTold ? quietMsMax : undefined);
       if (gathered === undefined) break;
       if (isLive && gathered.events.length > 0) pace?.begun();
+      for (let cut = cutIn(hooks.cuts, gathered); cut !== undefined; cut = cutIn(hooks.cuts, gathered)) {
+        await storing;
+        await storeUpTo(sql, followed, gathered, cut, hooks);
+      }
       const work = plan(followed, gathered);
       await storing;
       const isLast = isFilling && gathered.caughtUp;
@@ -89,6 +96,25 @@ export async function follow(
     await news.close();
     await storing.catch(() => undefined);
   }
+}
+
+/** The next cut that lies in what was gathered; it is taken out. */
+function cutIn(cuts: Cut[] | undefined, { position, caughtUp }: Gathered): Cut | undefined {
+  const [first] = cuts ?? [];
+  if (first === undefined || !(caughtUp || (position !== null && position >= first.at))) return undefined;
+  return cuts?.shift();
+}
+
+async function storeUpTo(
+  sql: Knex,
+  followed: readonly Generation[],
+  gathered: Gathered,
+  cut: Cut,
+  hooks: Hooks,
+): Promise<void> {
+  const events = gathered.events.filter(({ position }) => position <= cut.at);
+  await storeInLanes(sql, plan(followed, { events, position: cut.at, caughtUp: false }), hooks);
+  await cut.run();
 }
 
 /** Brings a generation to exactly this position: nothing behind it is applied. */

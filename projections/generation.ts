@@ -97,7 +97,12 @@ async function openOne(sql: Knex, projection: Projection): Promise<Generation[]>
         followed.push(generationOf(projection, isWanted ? { ...row, role: 'next' } : row));
       }
     }
-    if (followed.length === 0) followed.push(await makeNext(tx, projection, true));
+    // What was not as it was declared would not be the next time either.
+    const isHeld = rows.some(row => row.role === 'next' && row.version === version && row.problem !== null);
+    if (followed.length === 0 && !isHeld) {
+      const isDeclared = !isOurs && projection.stays?.from === live.version && live.position !== null;
+      followed.push(await makeNext(tx, projection, !isDeclared));
+    }
     return followed;
   });
 }

@@ -42,6 +42,14 @@ export type Projection = {
   readonly version: number;
   /** Primary key of each table, in the order of the table's definition. These are all the tables the projection owns. */
   readonly tables: { readonly [table: string]: readonly string[] };
+  /**
+   * What this version leaves as it was in version `from`: the columns of each table whose values are the same; of a table without
+   * columns, only how many rows it has. It is held against that before this version is shown.
+   */
+  readonly stays?: {
+    readonly from: number;
+    readonly tables: { readonly [table: string]: readonly string[] };
+  };
   createTables(schema: Knex.SchemaBuilder): Knex.SchemaBuilder;
   /** Set where each row is written once, with the `position` of its event, and never changes: looking back needs no versions. */
   readonly isWrittenOnce?: true;

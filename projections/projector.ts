@@ -23,6 +23,7 @@ import { createLetters, lettersOf, retryAllLetters, TooManyLetters } from './let
 import { openPace } from './pace.ts';
 import type { Projection } from './projection.ts';
 import { retryLetters } from './retry.ts';
+import { cutsOf } from './stays.ts';
 import { openVerifying, type Pair, type Verifying } from './verify.ts';
 
 export { checkpointChannel } from './follow.ts';
@@ -117,6 +118,7 @@ async function round(deps: Deps, onProgress: () => void): Promise<void> {
   const next = beside.filter(({ role }) => role === 'next');
   const stop = new AbortController();
   const pace = openPace();
+  const cuts = await cutsOf({ ...deps, lookAgain: () => stop.abort() }, next);
   const either = AbortSignal.any([signal, stop.signal]);
   let isReady = false;
   deps.lookAgain = () => stop.abort();
@@ -154,7 +156,7 @@ async function round(deps: Deps, onProgress: () => void): Promise<void> {
       : [follow(sql, store, live, either, { onProgress: progress, onRequest: asked, pace })]),
     ...(beside.length === 0
       ? []
-      : [follow(sql, store, beside, either, { onProgress, onCaughtUp: ready, pace })]),
+      : [follow(sql, store, beside, either, { onProgress, onCaughtUp: ready, pace, cuts })]),
   ].map(running => running.finally(() => stop.abort()));
   const timer = setTimeout(() => stop.abort(), standsUntil(standing) - performance.now());
   const ends = await Promise.allSettled(runs);

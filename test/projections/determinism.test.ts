@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { Knex } from 'knex';
 import type { Recorded } from '../../domain/events.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import { digestsOf } from '../../projections/digest.ts';

@@ -195,6 +195,63 @@ suite('a projection that is rebuilt', () => {
     },
   );
 
+  const changed = (stays: NonNullable<Projection['stays']>) =>
+    counting({
+      version: 2,
+      stays,
+      on: {
+        BuildCancelled: ({ data }) => [
+          put(name, { id: data.buildId, app_id: 'x' }),
+          add(`${name}_total`, { id: 'all' }, { n: 1 }),
+        ],
+      },
+    });
+
+  check('in a new version that leaves what it declared to leave is shown', async (sql, store) => {
+    for (let n = 0; n < 50; n += 1) await cancel(store);
+    const old = start(sql, store, [counting()]);
+    await reached(sql, await cancel(store));
+    await old.stop();
+    for (let n = 0; n < 50; n += 1) await cancel(store);
+    const stays = { from: 1, tables: { [name]: ['id'], [`${name}_total`]: ['id', 'n'] } };
+    const young = start(sql, store, [changed(stays)]);
+    await until('the new version', async () => (await liveOf(sql))?.version === 2 || undefined);
+    const last = await cancel(store);
+    await reached(sql, last);
+    assert.equal(await rowsOf(sql), 102);
+    await young.stop();
+    assert.deepEqual([...old.errors, ...young.errors], []);
+  });
+
+  check('in a new version that does not is not shown, nor made again and again', async (sql, store) => {
+    for (let n = 0; n < 50; n += 1) await cancel(store);
+    const old = start(sql, store, [counting()]);
+    await reached(sql, await cancel(store));
+    await old.stop();
+    await cancel(store);
+    const stays = { from: 1, tables: { [name]: ['id', 'app_id'], [`${name}_total`]: [] } };
+    const young = start(sql, store, [changed(stays)]);
+    const { problem, generation } = await until('a problem', async () => {
+      const row = await sql('projection_generations').where({ name, role: 'next' }).first();
+      return row?.problem == null ? undefined : row;
+    });
+    assert.equal(problem, 'What was to stay as in version 1 has not, in counted.');
+    await young.stop();
+    const again = start(sql, store, [changed(stays)]);
+    await cancel(store);
+    await again.stop();
+    const [next] = await sql('projection_generations').where({ name, role: 'next' });
+    assert.equal(next.generation, generation);
+    assert.equal((await liveOf(sql))?.version, 1);
+    // Once the code is mended, and its version raised, it is shown.
+    const mended = start(sql, store, [
+      counting({ version: 3, stays: { from: 1, tables: { [name]: ['id', 'app_id'] } } }),
+    ]);
+    await until('the mended version', async () => (await liveOf(sql))?.version === 3 || undefined);
+    await mended.stop();
+    assert.deepEqual([old.errors.length, young.errors.length, again.errors, mended.errors], [0, 1, [], []]);
+  });
+
   check('that is stopped in the middle goes on where it was', async (sql, store) => {
     for (let n = 0; n < 200; n += 1) await cancel(store);
     const first = start(sql, store, [counting()]);
