@@ -66,6 +66,11 @@ export type Recorded<E = PlatformEvent> = E & {
   /** When the log stored it, RFC 3339 in UTC. */
   readonly created: string;
   readonly metadata: Metadata;
+  /**
+   * Why it is not in today's shape: its data cannot be lifted, or is no object. `data` is then what was stored, or nothing. Only
+   * those who follow the log get such an event; whoever loads its stream fails.
+   */
+  readonly unreadable?: string;
 };
 
 /** The first part of every stream name: what a reader of the whole log subscribes to, leaving system streams out. */

@@ -55,12 +55,16 @@ function esdbStore(client: EventStoreDBClient): EventStore {
       const events: Recorded[] = [];
       try {
         for await (const resolved of client.readStream(stream)) {
-          const event = recorded(resolved);
+          const event = followed(resolved);
           if (event !== undefined) events.push(event);
         }
       } catch (error) {
         if (!(error instanceof StreamNotFoundError)) throw unavailable(error);
       }
+      // Only now: a reading that is broken off in the middle never ends.
+      const unreadable = events.find(event => event.unreadable !== undefined);
+      if (unreadable !== undefined)
+        throw new Error(`${unreadable.type} at ${unreadable.position}: ${unreadable.unreadable}`);
       return { events, revision: events.at(-1)?.revision ?? 'none' };
     },
 
@@ -78,7 +82,7 @@ function esdbStore(client: EventStoreDBClient): EventStore {
     },
 
     subscribe: ({ streamPrefixes, ...options }) =>
-      follow(client, { ...options, names: { prefixes: [...streamPrefixes] }, read: recorded }),
+      follow(client, { ...options, names: { prefixes: [...streamPrefixes] }, read: followed }),
   };
 }
 
@@ -218,7 +222,7 @@ function recorded({ event }: ResolvedEvent): Recorded | undefined {
   if (event === undefined || !event.isJson) return undefined;
   return {
     type: event.type,
-    data: upcast(event.type, event.data as Message['data']),
+    data: upcast(event.type, dataOf(event.data)),
     id: event.id,
     stream: event.streamId,
     revision: event.revision,
@@ -226,6 +230,25 @@ function recorded({ event }: ResolvedEvent): Recorded | undefined {
     created: createdAt(event.created),
     metadata: event.metadata as Metadata,
   } as Recorded;
+}
+
+function dataOf(data: unknown): Message['data'] {
+  if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data as Message['data'];
+  throw new TypeError('its data is no object');
+}
+
+/** For those who follow the log: an event that cannot be read is theirs to deal with, and not the end of what follows. */
+function followed(resolved: ResolvedEvent): Recorded | undefined {
+  try {
+    return recorded(resolved);
+  } catch (error) {
+    const { event } = resolved;
+    if (event === undefined) return undefined;
+    const isObject = typeof event.data === 'object' && event.data !== null && !Array.isArray(event.data);
+    const read = recorded({ event: { ...event, type: '', data: {} } } as ResolvedEvent);
+    const data = isObject ? event.data : {};
+    return { ...read, type: event.type, data, unreadable: String(error) } as unknown as Recorded;
+  }
 }
 
 function stored({ event }: ResolvedEvent): StoredEvent | undefined {

@@ -61,5 +61,6 @@ export type Projection = {
 /** What this event does to the projection's tables; nothing, where the projection does not listen to its type. */
 export function opsOf(projection: Projection, event: Recorded): readonly Op[] {
   const handler = projection.on[event.type] as ((event: Recorded) => readonly Op[]) | undefined;
+  if (handler !== undefined && event.unreadable !== undefined) throw new TypeError(event.unreadable);
   return handler?.(event) ?? [];
 }

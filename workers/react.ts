@@ -68,7 +68,7 @@ async function storedPosition(sql: Knex): Promise<bigint | undefined> {
 
 async function reactTo(event: Recorded, deps: ReactDeps, tries: Map<string, number>): Promise<void> {
   const tried = tries.get(event.id) ?? 0;
-  if (tried >= triesMax) return;
+  if (tried >= triesMax || event.unreadable !== undefined) return;
   try {
     for (const step of stepsOf(deps.reactions, event)) await take(step, deps);
   } catch (error) {

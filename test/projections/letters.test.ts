@@ -9,57 +9,11 @@ import type { EventStore } from '../../eventstore/store.ts';
 import { add, drop, type Projection, patch, put } from '../../projections/projection.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { checkProjector, liveDigests, reached, startProjector, until, write } from '../support/projector.ts';
+import { type Fault, tried, triedName } from '../support/tried-projection.ts';
 
-const name = 'tried';
+const name = triedName;
 const at = '2026-01-02T03:04:05.000Z';
 const runs = Number(process.env.APPHUB_LETTER_RUNS ?? 12);
-
-/** What is wrong with an event: nothing, its handler throws, or the database refuses its row. */
-type Fault = 'none' | 'throws' | 'refused';
-type Faults = { of(event: Recorded): Fault };
-
-/**
- * Rows of their own for each stream, a sum that all share, and a row that says who was last: that one depends on the order in
- * which streams come.
- */
-function tried(faults: Faults, more: { shares?: boolean; version?: number } = {}): Projection {
-  const { shares = false, version = 1 } = more;
-  return {
-    name,
-    version,
-    tables: { [name]: ['id'], [`${name}_total`]: ['id'], [`${name}_last`]: ['id'] },
-    createTables: schema =>
-      schema
-        .createTable(name, t => {
-          t.text('id').primary();
-          t.text('trail').notNullable().defaultTo('');
-          t.integer('n').notNullable().defaultTo(0);
-        })
-        .createTable(`${name}_total`, t => {
-          t.text('id').primary();
-          t.integer('n').notNullable().defaultTo(0);
-        })
-        .createTable(`${name}_last`, t => {
-          t.text('id').primary();
-          t.text('name');
-        }),
-    on: {
-      RepositoryChanged: event => {
-        const { appId, changes } = event.data;
-        const fault = faults.of(event as Recorded);
-        if (fault === 'throws') throw new TypeError(`cannot read ${changes.name}`);
-        return [
-          put(name, { id: appId, trail: fault === 'refused' ? null : (changes.name ?? '') }),
-          add(name, { id: appId }, { n: 1 }),
-          add(`${name}_total`, { id: 'all' }, { n: 1 }),
-          ...(shares ? [put(`${name}_last`, { id: 'all', name: changes.name ?? null })] : []),
-        ];
-      },
-      RepositoryArchived: ({ data }) => [patch(name, { id: data.appId }, { trail: 'archived' })],
-      RepositoryUntagged: ({ data }) => [drop(name, { id: data.appId })],
-    },
-  };
-}
 
 const streamOf = (appId: string) => `apps.repository-${appId}`;
 const change = (store: EventStore, appId: string, word: string) =>
