@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { isStatus, unless } from './docker-found.ts';
 import { reachOf } from './docker-reach.ts';
@@ -17,6 +18,9 @@ import { freeSubnets, type Range, rangeOf } from './subnets.ts';
 
 const interfaceCharsMax = 15;
 const subnetsTriedMax = 64;
+const bridgesTriedMax = 4;
+const lookEveryMs = 200;
+const looksMax = 8;
 /** Routes as wide as this are somebody's whole world, and a few addresses of it will not be missed. */
 const routeBitsMin = 16;
 const interfaceFolder = '/sys/class/net';
@@ -33,10 +37,11 @@ export type LaunchNetwork = {
 
 type Wanted = Pick<StartContainerRequest, 'launchId' | 'eventId' | 'appId'>;
 
-/** The bridge of a launch, as the host sees it. */
-function bridgeOf(engine: Engine, launchId: string): string {
+/** The bridge of a launch, as the host sees it: its own name, or another one where that cannot be had any more. */
+function bridgeOf(engine: Engine, launchId: string, number: number): string {
   const { bridgePrefix } = engine.sandbox;
-  const digest = createHash('sha256').update(`${engine.instance}/${launchId}`).digest('hex');
+  const of = number === 0 ? launchId : `${launchId}/${number}`;
+  const digest = createHash('sha256').update(`${engine.instance}/${of}`).digest('hex');
   return `${bridgePrefix}${digest}`.slice(0, interfaceCharsMax);
 }
 
@@ -48,32 +53,69 @@ export async function ensureNetwork(engine: Engine, wanted: Wanted): Promise<Lau
   const present = await engine.api.listNetworks();
   const taken = [...present.flatMap(rangesOf), ...(publishAddress === undefined ? ownRanges() : [])];
   const candidates = freeSubnets(engine.sandbox.subnets, taken, `${engine.instance}/${wanted.launchId}`);
+  const isInternal = publishAddress === undefined;
   let tried = 0;
+  let said = '';
   for (const subnet of candidates) {
     if (tried === subnetsTriedMax) break;
     tried += 1;
-    try {
-      const isInternal = publishAddress === undefined;
-      await engine.api.createNetwork(optionsOf(engine, wanted, { subnet, isInternal }));
-    } catch (error) {
-      // 403: these addresses or the bridge are somebody's already; 409: the name is.
-      if (!isStatus(error, 403, 409)) throw error;
-    }
-    const made = await findNetwork(engine, wanted.launchId);
-    if (made !== undefined) return made;
+    const answer = await makeNetwork(engine, wanted, { subnet, isInternal });
+    if (typeof answer !== 'string') return answer;
+    said = answer;
   }
   throw new LaunchFailure(
     tried === 0
       ? `All addresses of ${engine.sandbox.subnets} (APPHUB_LAUNCH_SUBNETS) are taken`
-      : `No network could be made of the addresses of ${engine.sandbox.subnets}`,
+      : `No network could be made of the addresses of ${engine.sandbox.subnets}: ${said}`,
     { retryable: true },
   );
 }
 
+type How = { readonly subnet: string; readonly isInternal: boolean };
+
+/**
+ * With these addresses; or why not. An engine that is killed while it makes a network forgets it, and may hold its bridge for
+ * taken for ever after: then the launch gets a bridge of another name.
+ */
+async function makeNetwork(engine: Engine, wanted: Wanted, how: How): Promise<LaunchNetwork | string> {
+  const { launchId } = wanted;
+  let said = '';
+  for (let number = 0; number < bridgesTriedMax; number += 1) {
+    let isBridge = false;
+    try {
+      await engine.api.createNetwork(
+        optionsOf(engine, wanted, { ...how, bridge: bridgeOf(engine, launchId, number) }),
+      );
+    } catch (error) {
+      // 403: these addresses or the bridge are somebody's already; 409: the name is.
+      if (!isStatus(error, 403, 409)) throw error;
+      said = wordsOf(error);
+      isBridge = /bridge name/.test(said);
+    }
+    const made = await (isBridge ? findSoon(engine, launchId) : findNetwork(engine, launchId));
+    if (made !== undefined) return made;
+    if (!isBridge) break;
+  }
+  return said;
+}
+
+/** Whoever else is making it just now is nearly done. */
+async function findSoon(engine: Engine, launchId: string): Promise<LaunchNetwork | undefined> {
+  for (let look = 1; ; look += 1) {
+    const found = await findNetwork(engine, launchId);
+    if (found !== undefined || look === looksMax) return found;
+    await wait(lookEveryMs);
+  }
+}
+
+/** The engine's own, without what the client puts before them. */
+const wordsOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/^\(HTTP code \d+\) [^-]*- /, '').trim();
+
 function optionsOf(
   engine: Engine,
   { launchId, appId, eventId }: Wanted,
-  { subnet, isInternal }: { subnet: string; isInternal: boolean },
+  { subnet, isInternal, bridge }: How & { readonly bridge: string },
 ) {
   return {
     Name: `apphub-${launchId}`,
@@ -83,7 +125,7 @@ function optionsOf(
     Internal: isInternal,
     IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] },
     Options: {
-      'com.docker.network.bridge.name': bridgeOf(engine, launchId),
+      'com.docker.network.bridge.name': bridge,
       'com.docker.network.bridge.enable_icc': 'false',
       'com.docker.network.bridge.enable_ip_masquerade': 'false',
     },

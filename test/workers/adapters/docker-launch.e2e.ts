@@ -73,10 +73,34 @@ suite('launching', () => {
     const made = { launchId, deployment: 1, appId: 'hello', buildId: 'b1', eventId: 'e1' };
     const has = { memoryBytes: 64 * 1024 * 1024, cpus: 0.5 };
     const found = { ...made, ...has, state: 'running', containerId, engine, hostPort: null };
-    assert.deepEqual(await docker.listLaunches(), [found]);
+    const [one, ...others] = await docker.listLaunches();
+    assert.ok(Math.abs(Date.now() - Date.parse(one?.startedAt ?? '')) < 60_000, one?.startedAt);
+    assert.deepEqual([one, ...others], [{ ...found, startedAt: one?.startedAt }]);
     await docker.removeLaunch(request.launchId);
     assert.deepEqual(await docker.listLaunches(), []);
     assert.deepEqual(await docker.listNetworks(), []);
+    await docker.removeLaunch(request.launchId);
+  });
+
+  test('has a bridge of another name where the engine holds its own for taken', async t => {
+    const bridgesOf = async (launchId: string) => {
+      const all = await api.listNetworks({ filters: { label: [`${labelOf.launch}=${launchId}`] } });
+      return all.map(({ Options }) => Options?.['com.docker.network.bridge.name'] ?? '');
+    };
+    const request = requestFor(server);
+    await docker.startContainer(request);
+    const [bridge = ''] = await bridgesOf(request.launchId);
+    await docker.removeLaunch(request.launchId);
+    // As an engine does that was killed while it made the network: it knows of none, and gives the name to nobody.
+    const other = await api.createNetwork({
+      Name: `${instance}-ghost`,
+      Labels: { [labelOf.instance]: instance },
+      Options: { 'com.docker.network.bridge.name': bridge },
+    });
+    t.after(() => other.remove());
+    await ready(await docker.startContainer(request));
+    const [another = '', ...more] = await bridgesOf(request.launchId);
+    assert.deepEqual([another === bridge, another.slice(0, 3), more], [false, bridge.slice(0, 3), []]);
     await docker.removeLaunch(request.launchId);
   });
 
