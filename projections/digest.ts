@@ -30,7 +30,10 @@ const hashed = new Set([
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** `sum` and `rows` of whatever `t` is selected from. The hash of a row adds up its columns, so it is hashed once more. `only`: of these columns. */
+/**
+ * `sum` and `rows` of whatever `t` is selected from. The hash of a row adds up its columns, so it is hashed once more. `only`: of
+ * these columns.
+ */
 export async function digestColumns(
   tx: Knex,
   schema: string,
