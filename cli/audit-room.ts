@@ -3,12 +3,18 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { systemClock } from '../commands/clock.ts';
 import type { EventStore, StoredLog } from '../eventstore/store.ts';
+import type { WitnessConfig } from '../platform/audit-witness-config.ts';
 import type { Config } from '../platform/config.ts';
 import { listenTo } from '../platform/listen.ts';
 import type { Log } from '../platform/log.ts';
 import type { openPostgres } from '../platform/postgres.ts';
 import { openReceipts, type Receipts } from '../platform/proof/receipts.ts';
 import { keepAuditTree } from '../workers/access/audit-tree.ts';
+import { keepWitnesses } from '../workers/access/audit-witnesses.ts';
+import type { Witness } from '../workers/access/witness.ts';
+import { fileWitness } from '../workers/adapters/witness-file.ts';
+import { gitWitness } from '../workers/adapters/witness-git.ts';
+import { httpWitness } from '../workers/adapters/witness-http.ts';
 
 const originChars = 8;
 
@@ -32,24 +38,38 @@ export function openAuditTree(options: Options, parts: Parts): { close(): Promis
   const { audit, dataDir, log } = options;
   if (!audit.enabled) return { close: async () => undefined };
   const stop = new AbortController();
+  const folder = path.join(dataDir, 'audit');
+  const witnesses = keepWitnesses({
+    sql: parts.sql,
+    clock: systemClock,
+    witnesses: audit.witnesses.map(one => witnessOf(one, folder)),
+    log,
+    signal: stop.signal,
+  });
   const running = keepAuditTree({
     ...parts,
     clock: systemClock,
-    folder: path.join(dataDir, 'audit'),
+    folder,
     origin: audit.origin ?? originOf(options),
     checkpointEvents: audit.checkpointEvents,
     checkpointSeconds: audit.checkpointSeconds,
     listen: listening(options),
-    onPublished: () => undefined,
+    onPublished: witnesses.published,
     log,
     signal: stop.signal,
   });
   return {
-    close() {
+    async close() {
       stop.abort();
-      return running;
+      await Promise.all([running, witnesses.ended]);
     },
   };
+}
+
+function witnessOf(config: WitnessConfig, folder: string): Witness {
+  if (config.kind === 'file') return fileWitness(config);
+  if (config.kind === 'git') return gitWitness(config, path.join(folder, `witness-${config.name}`));
+  return httpWitness({ ...config, kind: config.kind });
 }
 
 /** Unlike any other, and no secret: where people reach AppHub, and a digest of what this installation is called. */

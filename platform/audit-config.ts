@@ -1,4 +1,6 @@
 /** What the environment says of the audit tree, the self-audit and alarms. Throws an Error that says what would be right. */
+
+import { readWitnesses, type WitnessConfig } from './audit-witness-config.ts';
 import type { LagLimits } from './projection-lag.ts';
 import { isKeyName } from './proof/note.ts';
 
@@ -10,6 +12,7 @@ export type AuditConfig = {
   readonly origin: string | undefined;
   readonly checkpointEvents: number;
   readonly checkpointSeconds: number;
+  readonly witnesses: readonly WitnessConfig[];
   /** The part of its time that the self-audit of the tables works at most, 0: never; and how often it begins at most. */
   readonly selfPercent: number;
   readonly selfSeconds: number;
@@ -33,6 +36,7 @@ export function readAudit(env: Env): AuditConfig {
     origin,
     checkpointEvents: whole(env, 'APPHUB_AUDIT_CHECKPOINT_EVENTS', 1_000, eventsMax),
     checkpointSeconds: whole(env, 'APPHUB_AUDIT_CHECKPOINT_SECONDS', 60, secondsMax),
+    witnesses: readWitnesses(env.APPHUB_AUDIT_WITNESSES),
     selfPercent: whole(env, 'APPHUB_SELF_AUDIT_PERCENT', 5, 100, 0),
     selfSeconds: whole(env, 'APPHUB_SELF_AUDIT_SECONDS', 60, secondsMax),
     upgradeGate: gate(env),

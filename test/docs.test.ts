@@ -58,6 +58,7 @@ test('every setting that is read is on the page of settings, and none that is no
     [
       'platform/config.ts',
       'platform/audit-config.ts',
+      'platform/audit-witness-config.ts',
       'platform/build-config.ts',
       'platform/sandbox-config.ts',
       'platform/storage-config.ts',

@@ -13,7 +13,10 @@ import { type Chunk, noPosition } from './verify-chunk.ts';
 import { type Difference, differencesIn } from './verify-difference.ts';
 import { type Known, KnownCheckpoints } from './verify-known.ts';
 
+/** Of each kind; more are as good as none. */
 const differencesMax = 50;
+
+const headWords: ReadonlySet<string> = new Set(['origin', 'from', 'peak', 'key', 'change']);
 
 export type VerifyOptions = {
   /** Undefined: the keys the file names are believed, which proves no more than that it fits together. */
@@ -109,6 +112,8 @@ class ExportState {
 
   #take(word: string, rest: string): void {
     if (this.#ended !== undefined) throw new RangeError('it has ended already');
+    const hasBegun = this.#edge !== undefined || this.#positions.length > 0;
+    if (hasBegun && headWords.has(word)) throw new RangeError('it belongs before the first leaf');
     if (word === 'origin') this.#origin = rest;
     else if (word === 'from') {
       const [index = '', chain = ''] = rest.split(' ');
@@ -291,7 +296,8 @@ class ExportState {
   }
 
   #add(difference: Difference): void {
-    if (this.#differences.length < differencesMax) this.#differences.push(difference);
+    const ofKind = this.#differences.filter(({ kind }) => kind === difference.kind);
+    if (ofKind.length < differencesMax) this.#differences.push(difference);
   }
 }
 

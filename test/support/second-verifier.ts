@@ -84,6 +84,14 @@ function keyOf(written: string): Key {
   return { name, id, raw: bytes.subarray(1), written };
 }
 
+function isKey(written: string): boolean {
+  try {
+    return keyOf(written).written === written;
+  } catch {
+    return false;
+  }
+}
+
 /** The text of a note, if each of these has signed it, and as many as are wanted of them. */
 function textSignedBy(note: string, keys: readonly Key[], wanted: number): string | undefined {
   const cut = note.lastIndexOf('\n\n');
@@ -209,9 +217,10 @@ function holdBlock(block: Block, { tree, keys, origin, fine, say }: Context): vo
       }
     }
   }
-  for (const note of checkpoints) {
-    const size = checkpointSize(note);
-    if (!(size > index && size <= tree.size)) say('malformed', tree.size);
+  let before = index + 1;
+  for (const size of checkpoints.map(checkpointSize)) {
+    if (!(size >= before && size <= tree.size)) say('malformed', tree.size);
+    before = size;
   }
 }
 
@@ -287,7 +296,9 @@ function readLines(file: Buffer) {
       read.chain = hashes(chain)[0] ?? read.chain;
     },
     peak: body => void read.peaks.push(...hashes(body)),
-    key: () => undefined,
+    key: body => {
+      if (!isKey(body)) read.isWhole = false;
+    },
     change: body => void read.changes.push(text(body)),
     checkpoint: body => void checkpoints.push(text(body)),
     tile: body => {
@@ -309,6 +320,8 @@ function readLines(file: Buffer) {
     if (line === 0) read.isWhole &&= bytes.toString() === 'apphub audit export v1';
     else if (read.end !== undefined) read.isWhole = false;
     else if (bytes[0] === 0x7b) leaves.push(bytes);
+    else if (/^(origin|from|peak|key|change)$/.test(word) && leaves.length + read.blocks.length > 0)
+      read.isWhole = false;
     else if (Object.hasOwn(words, word)) words[word]?.(body.join(' '));
     else read.isWhole = false;
   }

@@ -54,7 +54,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^workers\/(access|adapters|index)/,
-    mayImport: /^platform\/(proof\/[^/]+|secret-file|listen)\.ts$/,
+    mayImport: /^platform\/(proof\/[^/]+|secret-file|listen|audit-witness-config)\.ts$/,
   },
   { files: /^workers\/apps\/inspect\//, mayImport: /^(dockerfile-ast|yaml)$/ },
   {
