@@ -42,6 +42,12 @@ const nouns: Readonly<Record<string, Noun>> = {
     hasOneVerb: true,
     load: async () => (await import('./why.ts')).verbs,
   },
+  bisect: {
+    summary: 'The first event after which an answer was another one',
+    implied: 'show',
+    hasOneVerb: true,
+    load: async () => (await import('./bisect.ts')).verbs,
+  },
   keys: { summary: 'API keys for programs', load: async () => (await import('./keys.ts')).verbs },
   sessions: {
     summary: 'Who is signed in on a browser',

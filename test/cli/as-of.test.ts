@@ -96,8 +96,8 @@ suite('apphub … --as-of', { timeout: 120_000 }, async () => {
   });
 });
 
-/** Verbs of a noun that read what is of the present only. */
-const nowOnly = ['log', 'dead-letters', 'keys', 'sessions', 'engines', 'projections', 'guard'];
+/** Verbs of a noun that read what is of the present only, or look back by themselves. */
+const nowOnly = ['bisect', 'log', 'dead-letters', 'keys', 'sessions', 'engines', 'projections', 'guard'];
 
 test('every verb that shows or lists has it, but for those of what is not kept by time', async () => {
   const folder = path.resolve(import.meta.dirname, '../../cli');

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { suite, test } from 'node:test';
 import { verbs as apps } from '../../cli/apps.ts';
 import { verbs as audit } from '../../cli/audit.ts';
+import { verbs as bisect } from '../../cli/bisect.ts';
 import { verbs as builds } from '../../cli/builds.ts';
 import { verbs as hosts } from '../../cli/hosts.ts';
 import { verbs as images } from '../../cli/images.ts';
@@ -27,6 +28,7 @@ suite('docs/cli.md', async () => {
     sessions,
     audit,
     why,
+    bisect,
   })) {
     const section = text.split(/^## /m).find(part => part.startsWith(`\`apphub ${noun}\``)) ?? '';
     test(`tells every verb and option of ${noun}, and none that is not there`, () => {
