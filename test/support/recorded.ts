@@ -409,7 +409,7 @@ export const sampleEvents: { readonly [T in EventType]: Extract<PlatformEvent, {
     position: '7',
     stream: 'apps.build-b1',
     eventType: 'BuildStarted',
-    error: 'null value in column "app_id" (23502)',
+    error: 'column "app_id" may not be empty (23502)',
   },
   DeadLetterResolved: { ...ofBuilds('24.730'), position: '7', stream: 'apps.build-b1', skipped: false },
   DeadLetterReplayRequested: { ...ofBuilds('24.740'), position: null },

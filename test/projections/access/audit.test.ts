@@ -14,7 +14,7 @@ function targetOf(type: EventType): string {
   if (type.startsWith('Build')) return 'builds/b1';
   if (type.startsWith('Launch')) return 'launches/l1';
   if (type.startsWith('HostName')) return 'hosts/shop.example.org';
-  if (type.startsWith('Projection')) return 'projections/apps_builds';
+  if (/^(Projection|DeadLetter)/.test(type)) return 'projections/apps_builds';
   if (type.startsWith('Workspace')) return 'workspaces/w1';
   if (type.startsWith('ApiKey')) return 'api-keys/k1';
   if (type.startsWith('Audit')) return 'audit-tree';
@@ -31,7 +31,7 @@ suite('the audit table', async () => {
     // Of sessions at a provider the sessions here tell.
     const wanted = types.filter(
       type =>
-        !/^(AttemptsRefused|OrphanRemoved|Projection(Diverged|Repaired)|ProviderSession|LaunchUsed|Quota)/.test(
+        !/^(AttemptsRefused|OrphanRemoved|DeadLetter(Found|Resolved)|Projection(Diverged|Repaired|FellBehind|CaughtUp)|ProviderSession|LaunchUsed|Quota)/.test(
           type,
         ),
     );
@@ -45,7 +45,7 @@ suite('the audit table', async () => {
         actor: 'operator:ann',
         action: type,
         target: targetOf(type),
-        app_id: /^(ApiKey|Audit|Projection|Session)/.test(type) ? null : 'todo',
+        app_id: /^(ApiKey|Audit|DeadLetter|Projection|Session)/.test(type) ? null : 'todo',
         outcome: 'succeeded',
         status: null,
         route: 'POST /apps',
