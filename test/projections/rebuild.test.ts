@@ -9,9 +9,9 @@ import { add, type Projection, put } from '../../projections/projection.ts';
 import { project } from '../../projections/projector.ts';
 import { testDatabase } from '../support/postgres.ts';
 
-const timeout = 120_000;
+const timeout = Number(process.env.SWITCHES ?? 0) > 50 ? 600_000 : 120_000;
 const waitMsMax = 60_000;
-const switches = 30;
+const switches = Number(process.env.SWITCHES ?? 12);
 const name = 'counted';
 
 function counting(more: Partial<Projection> = {}): Projection {
