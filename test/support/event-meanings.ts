@@ -36,7 +36,7 @@ export const eventMeanings: { readonly [T in EventType]: string } = {
   LaunchDeploymentFailed: 'This deployment did not come up; what was before it goes on.',
   LaunchCrashed: 'The container of this deployment ended by itself, and another one follows.',
   LaunchSlept:
-    'The container goes until somebody visits: it was `idle`, `asked` to, or `evicted` for others.',
+    'The container goes until somebody visits: it was `idle`, `asked` to, `evicted` for others, or its `quota` is used up.',
   LaunchRetired: 'The container of this deployment is gone.',
   LaunchExtended: 'It may run until another time.',
   LaunchShared: 'A link was signed by which others may visit it until `expiresAt`.',

@@ -22,7 +22,7 @@ import { eventually, history } from '../support/workers.ts';
 // The engine holds the steps of all that BuildKit builds together to one limit.
 takeTurns('buildkit');
 
-const kills = countFrom('APPHUB_TEST_BUILD_KILLS', 3);
+const kills = countFrom('APPHUB_TEST_BUILD_KILLS', 2);
 /** A build that was begun five times is given up; that is tried elsewhere. */
 const startsMax = 4;
 const waitingMax = 2;
