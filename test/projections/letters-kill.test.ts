@@ -1,4 +1,4 @@
-/** The projector killed between any two of its queries, with what cannot be applied in the midst: nothing is lost or done twice. */
+/** The projector killed between two of its queries, in the midst of what it cannot apply: nothing is lost or done twice. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,7 @@
 /**
- * A projector as a process of its own that is killed at a query: `node poisoned-child.ts <database> <log> <to> <mended> <killAt>`.
- * Ends with the number of its queries on standard output once everything up to `to` is there, and when mended nothing waits.
+ * A projector as a process of its own that is killed at a query:
+ * `node poisoned-child.ts <database> <log> <to> <mended> <killAt>`. Ends with the number of its queries on standard output once
+ * everything up to `to` is there, and when mended nothing waits.
  */
 import { openLog } from '../../eventstore/esdb.ts';
 import { openPostgres } from '../../platform/postgres.ts';
