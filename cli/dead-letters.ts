@@ -91,7 +91,20 @@ const skip = defineVerb({
   },
 });
 
-export const verbs: Readonly<Record<string, Verb>> = { list, show, replay, skip };
+const accept = defineVerb({
+  summary: 'Show tables that were made anew although they have more dead letters than what is read',
+  words: '<projection>',
+  options: { reason: { type: 'string', value: 'text', help: 'Why; it is kept in the log' } },
+  examples: ['apphub dead-letters accept apps_builds --reason "these builds are of no use"'],
+  run: async ({ words: [projection = ''], options: { reason }, client, out }) => {
+    if (reason === undefined)
+      throw new UsageError('--reason is missing: say why they are shown all the same');
+    const written = client.write('POST', `${pathOf(projection)}/show`, { reason });
+    return wrote(out, written, `New tables of ${projection} are shown once they have caught up.`);
+  },
+});
+
+export const verbs: Readonly<Record<string, Verb>> = { list, show, replay, skip, accept };
 
 /** What is asked of one that is not there is noted, and nothing comes of it: better say so at once. */
 const there = (client: Client, projection: string, position: string) =>

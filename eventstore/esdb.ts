@@ -51,7 +51,7 @@ export function openLog(connectionString: string): {
 
 function esdbStore(client: EventStoreDBClient): EventStore {
   return {
-    async load(stream) {
+    async load(stream, options) {
       const events: Recorded[] = [];
       try {
         for await (const resolved of client.readStream(stream)) {
@@ -63,7 +63,7 @@ function esdbStore(client: EventStoreDBClient): EventStore {
       }
       // Only now: a reading that is broken off in the middle never ends.
       const unreadable = events.find(event => event.unreadable !== undefined);
-      if (unreadable !== undefined)
+      if (unreadable !== undefined && options?.isLenient !== true)
         throw new Error(`${unreadable.type} at ${unreadable.position}: ${unreadable.unreadable}`);
       return { events, revision: events.at(-1)?.revision ?? 'none' };
     },

@@ -28,7 +28,8 @@ export type Batch<E = Recorded> = {
 };
 
 export type EventStore = {
-  load(stream: string): Promise<Loaded>;
+  /** Rejects where an event cannot be read; with `isLenient` it is answered as `unreadable`, as to those who follow. */
+  load(stream: string, options?: { readonly isLenient?: boolean }): Promise<Loaded>;
   /**
    * All of the events or none, durable when it resolves. `position` is that of the last event.
    * Rejects with WrongRevision when the stream is not at `expected`.

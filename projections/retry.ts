@@ -163,7 +163,7 @@ async function waitingIn(
   to: bigint,
 ): Promise<readonly Recorded[] | Failure> {
   try {
-    const { events } = await store.load(letter.stream);
+    const { events } = await store.load(letter.stream, { isLenient: true });
     return events.filter(({ revision, position }) => revision >= BigInt(letter.revision) && position <= to);
   } catch (error) {
     if (error instanceof LogUnavailable) throw error;

@@ -1,5 +1,8 @@
 /** The tables in the page: made anew with progress, rolled back, wrong rows named and mended, by keyboard, in a real browser. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import pg from 'pg';
 import { holds, openBrowser, openPage, overflowOf, signIn, tabTo } from '../support/browser.ts';
 import { poorContrasts } from '../support/contrast.ts';
@@ -69,6 +72,30 @@ runE2E('tables are made anew, looked at and mended, by keyboard and live', async
   await page.keyboard.press('Enter');
   await item.getByText('Sound').waitFor();
   await page.setViewportSize({ width: 1_280, height: 900 });
+
+  // An event that cannot be applied: said why, tried again, and left out for a reason.
+  const { eventstoreUrl } = JSON.parse(readFileSync(path.join(hub.dataDir, 'parts.json'), 'utf8'));
+  const log = EventStoreDBClient.connectionString(eventstoreUrl);
+  const poison = jsonEvent({ type: 'BuildStarted', data: null as never, metadata: {} });
+  await log.appendToStream('apps.build-b1', [poison]);
+  await log.dispose();
+  const builds = page.locator('[data-projection=apps_builds]');
+  await builds.getByText('1 stream stopped').waitFor();
+  await builds.getByText(/its data is no object/).waitFor();
+  await tabTo(page, /^Try BuildStarted at \d+ again$/);
+  await page.keyboard.press('Enter');
+  await builds.getByText(/tried [2-9] times/).waitFor();
+  if (process.env.SCREENSHOTS !== undefined)
+    await page.screenshot({ path: `${process.env.SCREENSHOTS}/letters.png`, fullPage: true });
+  assert.deepEqual(await poorContrasts(page), []);
+  assert.ok((await overflowOf(page)) <= 0);
+  await builds.getByRole('button', { name: /^Leave BuildStarted at \d+ out$/ }).press('Enter');
+  await page.getByRole('button', { name: 'Leave it out' }).press('Enter');
+  await page.getByText('Say why this event is left out.').waitFor();
+  await page.getByLabel('Why').fill('a tool wrote it');
+  await page.getByLabel('Why').press('Enter');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await builds.getByText('1 stream stopped').waitFor({ state: 'detached' });
 
   // All at once.
   await page.getByRole('button', { name: 'Make all anew' }).click();

@@ -32,8 +32,28 @@ export type ProjectionTables = {
   position: string | null;
   movedAt: string | null;
   events: number | null;
+  lagEvents: number;
+  lagSeconds: number;
+  deadLetters: number;
+  waitingEvents: number;
+  /** Why it stands still. */
+  problem: string | null;
   beside: TablesBeside[];
   audit: SelfAudit | null;
+};
+
+/** An event that a projection cannot apply. */
+export type DeadLetter = {
+  projection: string;
+  isLive: boolean;
+  position: string;
+  stream: string;
+  type: string;
+  error: string;
+  attempts: number;
+  waiting: number;
+  needsRebuild: boolean;
+  nextTryAt: string | null;
 };
 
 export type Divergence = {

@@ -11,6 +11,7 @@ import { MayButton, Why } from '../parts/may.js';
 import { ProblemBox } from '../parts/problem.js';
 import { Status } from '../parts/status.js';
 import { Ago } from '../parts/time.js';
+import { Letters } from './letters.js';
 import {
   divergenceWords,
   filledOf,
@@ -26,7 +27,8 @@ import {
 
 /** @param {{ projection: ProjectionTables, onChanged: () => void }} props */
 export function ProjectionItem({ projection, onChanged }) {
-  const { name, version, generation, events, audit } = projection;
+  const { name, version, generation, events, audit, deadLetters, waitingEvents } = projection;
+  const { lagEvents, lagSeconds } = projection;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const standing = standingOf(projection);
   useSpoken(`${name}: ${standing.word}`);
@@ -43,6 +45,7 @@ export function ProjectionItem({ projection, onChanged }) {
         <span>version ${version}</span>
         <span>tables ${generation}</span>
         ${events !== null && html`<span>${countOf(events, 'event')}</span>`}
+        ${lagEvents > 0 && html`<span>${countOf(lagEvents, 'event')} and ${Math.round(lagSeconds)} s behind</span>`}
         ${
           audit !== null &&
           audit.checkedAt !== null &&
@@ -56,6 +59,8 @@ export function ProjectionItem({ projection, onChanged }) {
       }
       ${audit?.repairProblem && html`<p class="not-shown"><${Icon} name="warn" /> ${audit.repairProblem}</p>`}
       ${audit !== null && audit.wrongRows > 0 && html`<${Wrong} name=${name} rows=${audit.wrongRows} />`}
+      ${projection.problem && html`<p class="not-shown"><${Icon} name="warn" /> ${projection.problem}</p>`}
+      ${deadLetters > 0 && html`<${Letters} name=${name} marks=${`${deadLetters} ${waitingEvents}`} />`}
       <${Actions} projection=${projection} onChanged=${onChanged} />
     </li>
   `;

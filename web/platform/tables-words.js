@@ -50,6 +50,9 @@ export function standingOf(projection) {
   if (audit?.repairWanted) return { status: 'processing', word: 'Being mended' };
   if (filledOf(projection) !== undefined) return { status: 'processing', word: 'Made anew' };
   if (wrong > 0) return { status: 'failed', word: `${countOf(wrong, 'row')} wrong` };
+  if (projection.problem !== null) return { status: 'failed', word: 'Stands still' };
+  if (projection.deadLetters > 0)
+    return { status: 'failed', word: `${countOf(projection.deadLetters, 'stream')} stopped` };
   if (refusedOf(projection) !== undefined) return { status: 'failed', word: 'New tables differ' };
   if (audit === null) return { status: 'stopped', word: 'Not watched' };
   return audit.checkedAt === null
@@ -63,6 +66,8 @@ export function summaryOf(projections) {
   const wrong = projections.reduce((sum, { audit }) => sum + (audit?.wrongRows ?? 0), 0);
   const parts = [countOf(projections.length, 'projection')];
   if (filled > 0) parts.push(`${filled} being made anew`);
+  const stopped = projections.reduce((sum, { deadLetters }) => sum + deadLetters, 0);
+  if (stopped > 0) parts.push(`${countOf(stopped, 'event')} that cannot be applied`);
   parts.push(wrong === 0 ? 'no row known that is wrong' : `${countOf(wrong, 'row')} wrong`);
   return parts.join(', ');
 }

@@ -39,7 +39,7 @@ function useProjections() {
   /** @type {import('../lib/live.js').Live<ProjectionTables[]>} */
   const live = useLive('projections', {
     load: async options => (await getJson('/projections', options)).data,
-    isAbout: event => event.stream.startsWith('platform.projection-'),
+    isAbout: event => /^platform\.(projection|dead-letter|projection-lag)-/.test(event.stream),
   });
   const isBusy = live.value?.some(isUnderWay) === true;
   useEffect(() => {

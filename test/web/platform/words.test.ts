@@ -47,6 +47,11 @@ const tables = (more: Partial<ProjectionTables> = {}): ProjectionTables => ({
   position: '9',
   movedAt: null,
   events: 4_800,
+  lagEvents: 0,
+  lagSeconds: 0,
+  deadLetters: 0,
+  waitingEvents: 0,
+  problem: null,
   beside: [],
   audit,
   ...more,
@@ -70,6 +75,8 @@ suite('tables in words', () => {
     assert.equal(standingOf(tables({ beside: [beside] })).word, 'Made anew');
     assert.equal(standingOf(tables({ beside: [{ ...beside, problem: 'x' }] })).word, 'New tables differ');
     assert.equal(standingOf(tables({ audit: { ...audit, repairWanted: true } })).word, 'Being mended');
+    assert.equal(standingOf(tables({ deadLetters: 2 })).word, '2 streams stopped');
+    assert.equal(standingOf(tables({ problem: 'It stands still' })).word, 'Stands still');
     assert.deepEqual([tables(), tables({ beside: [beside] })].map(isUnderWay), [false, true]);
   });
 
@@ -77,6 +84,13 @@ suite('tables in words', () => {
     assert.equal(summaryOf([tables(), tables()]), '2 projections, no row known that is wrong');
     const some = [tables({ beside: [beside] }), tables({ audit: { ...audit, wrongRows: 3 } })];
     assert.equal(summaryOf(some), '2 projections, 1 being made anew, 3 rows wrong');
+  });
+
+  test('what cannot be applied is said of all', () => {
+    assert.equal(
+      summaryOf([tables({ deadLetters: 2 }), tables()]),
+      '2 projections, 2 events that cannot be applied, no row known that is wrong',
+    );
   });
 
   test('a row that is wrong', () => {
