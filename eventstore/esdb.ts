@@ -247,7 +247,8 @@ function followed(resolved: ResolvedEvent): Recorded | undefined {
     const isObject = typeof event.data === 'object' && event.data !== null && !Array.isArray(event.data);
     const read = recorded({ event: { ...event, type: '', data: {} } } as ResolvedEvent);
     const data = isObject ? event.data : {};
-    return { ...read, type: event.type, data, unreadable: String(error) } as unknown as Recorded;
+    const unreadable = error instanceof Error ? error.message : String(error);
+    return { ...read, type: event.type, data, unreadable } as unknown as Recorded;
   }
 }
 
