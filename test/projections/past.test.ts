@@ -107,13 +107,19 @@ suite('the past', { timeout }, () => {
     const log = { info: () => undefined, error: () => undefined };
     const slow = keeping(one.sql, store);
     const chance = openChance(5);
+    const live = project(one.sql, store, projections, { signal: stop.signal, log });
+    const tables = projections.flatMap(projection => Object.keys(projection.tables));
+    const seen: { position: bigint; table: string; rows: readonly string[] }[] = [];
     let last = 0n;
     for (let n = 0; n < 40; n += 1) {
       last = await happen(store, next, 1 + chance.below(20));
       await reached(one.sql, 'past_checkpoints', chance.is(0.5) ? last : 0n);
+      if (n % 8 > 0) continue;
+      await reached(one.sql, 'projection_checkpoints', last);
+      for (const table of tables)
+        seen.push({ position: last, table, rows: await textOf(one.sql, 'public', table) });
     }
     const fast = keeping(other.sql, store);
-    const live = project(one.sql, store, projections, { signal: stop.signal, log });
     await reached(one.sql, 'past_checkpoints', last);
     await reached(other.sql, 'past_checkpoints', last);
     await reached(one.sql, 'projection_checkpoints', last);
@@ -123,8 +129,10 @@ suite('the past', { timeout }, () => {
     assert.deepEqual([...slow.errors, ...fast.errors], []);
     const versions = await versionsOf(one.sql);
     assert.deepEqual(await versionsOf(other.sql), versions);
+    for (const { position, table, rows } of seen)
+      assert.deepEqual(await asOf(other.sql, position, table), rows, `${table} as of ${position}`);
     let rows = 0;
-    for (const table of projections.flatMap(({ tables }) => Object.keys(tables))) {
+    for (const table of tables) {
       const now = await textOf(one.sql, 'public', table);
       assert.deepEqual(await asOf(one.sql, last, table), now, table);
       rows += now.length;
