@@ -88,6 +88,15 @@ function textOf({ pattern, format }: Schema, known: readonly string[]): fc.Arbit
   return fc.oneof({ weight: 5, arbitrary: own }, odd);
 }
 
+/** Most times and cursors mean nothing, so most requests have none: there would be little else to find out. */
+function parameterOf({ name, schema }: Schema, known: readonly string[]): fc.Arbitrary<unknown> {
+  if (name !== 'asOf' && name !== 'cursor') return valueFor(schema, known);
+  return fc.oneof(
+    { weight: 9, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.oneof(fc.constantFrom('1', '3'), valueFor(schema, known)) },
+  );
+}
+
 /** An address holds text only, and what is not well-formed cannot be sent at all. */
 const inUrl = (value: unknown) =>
   encodeURIComponent((typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).toWellFormed());
@@ -102,7 +111,7 @@ function requestOf(
   const values = (where: string) =>
     fc.record(
       Object.fromEntries(
-        parameters.filter(one => one.in === where).map(one => [one.name, valueFor(one.schema, known)]),
+        parameters.filter(one => one.in === where).map(one => [one.name, parameterOf(one, known)]),
       ),
       where === 'path' ? {} : { requiredKeys: [] },
     );
