@@ -212,9 +212,9 @@ suite('an engine that is killed at random', () => {
     await eventually(async () => {
       assert.deepEqual(await docker.listLaunches(), []);
       assert.deepEqual(await docker.listNetworks(), []);
-      // What was made to look into an image is removed when it is five minutes old.
+      // What was made for a moment is removed when it is five minutes old.
       const left = (await engine.api.listContainers({ all: true })).filter(
-        ({ Labels }) => Labels[labelOf.look] === undefined,
+        ({ Labels }) => Labels[labelOf.look] === undefined && Labels[labelOf.guard] === undefined,
       );
       assert.deepEqual(
         left.map(({ Command, Labels, Status }) => [Command, Labels, Status]),
