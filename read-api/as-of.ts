@@ -198,6 +198,8 @@ async function atPosition(past: Knex, fresh: AsOfDeps['fresh'], position: bigint
 
 async function atTime(past: Knex, fresh: AsOfDeps['fresh'], ms: number, now: string): Promise<Moment> {
   if (ms > Date.parse(now)) throw future({ now });
+  // Years that no table can hold, and that no log has.
+  if (ms < 0) return { position: -1n, at: null };
   const time = new Date(ms).toISOString();
   const later = await past('past_moments')
     .where('at', '>', time)

@@ -124,6 +124,8 @@ suite('an earlier time', { timeout }, () => {
     const empty = await api.ask('GET', '/apps?asOf=2001-01-01T00:00:00Z');
     assert.deepEqual(empty.body.data, []);
     assert.equal(empty.headers.get('apphub-as-of-position'), '-1');
+    for (const early of ['0000-01-01T00:00:00Z', '1969-12-31T23:59:59-11:00'])
+      assert.equal((await api.ask('GET', `/apps?asOf=${early}`)).status, 200, early);
     assert.equal((await api.ask('GET', '/apps/todo?asOf=0')).status, 404);
     assert.equal((await api.ask('GET', '/apps/todo?asOf=1')).status, 200);
   });
@@ -149,6 +151,8 @@ suite('an earlier time', { timeout }, () => {
     ['GET', '/apps?asOf=99999999999999999999', 400, 'invalid'],
     ['GET', '/apps?asOf=-1', 400, 'invalid'],
     ['GET', '/apps?asOf=', 400, 'invalid'],
+    ['GET', '/apps?asOf=%00', 400, 'invalid'],
+    ['GET', '/apps?asOf=1&asOf=2', 400, 'invalid'],
     ['GET', '/apps?asOf=2999-01-01T00:00:00Z', 400, 'as-of-future'],
     ['GET', '/apps?asOf=9000000000000000000', 400, 'as-of-future'],
     ['GET', '/engines?asOf=1', 400, 'as-of-unsupported'],
