@@ -105,19 +105,42 @@ async function newestHead(sql: Knex): Promise<SignedHead | undefined> {
   return { origin, size, note, position: BigInt(position) };
 }
 
+type Row = Omit<SignedHead, 'position'> & {
+  readonly position: string;
+  readonly generation: number;
+  readonly treeSize: number;
+  readonly treePosition: string | null;
+};
+
+/** Both by one look, as this is done for every few receipts. */
+async function headAndTree(sql: Knex): Promise<{ head: SignedHead; state: TreeState } | undefined> {
+  const { rows } = await sql.raw(
+    `select h.origin, h.size, h.note, h.position::text as position, t.generation, t.size as "treeSize",
+       t.position::text as "treePosition"
+     from audit_heads h, audit_trees t where t.is_current order by h.at desc limit 1`,
+  );
+  const row: Row | undefined = rows[0];
+  if (row === undefined) return undefined;
+  const { generation, treeSize, treePosition, position, ...head } = row;
+  return {
+    head: { ...head, position: BigInt(position) },
+    state: { generation, size: treeSize, position: treePosition === null ? null : BigInt(treePosition) },
+  };
+}
+
 /** Answers those the newest head has reached. */
 async function serve(sql: Knex, reader: TreeReader, waiting: ReadonlySet<Waiter>): Promise<void> {
-  const head = await newestHead(sql);
-  const ready = [...waiting].filter(({ position }) => head !== undefined && position <= head.position);
-  if (head === undefined || ready.length === 0) return;
-  const state = await reader.state();
-  if (state === undefined || state.size < head.size) return;
+  const found = await headAndTree(sql);
+  if (found === undefined || found.state.size < found.head.size) return;
+  const { head, state } = found;
+  const ready = [...waiting].filter(({ position }) => position <= head.position);
+  if (ready.length === 0) return;
   const indexes = await reader.indexesOf(
     state,
     ready.map(({ position }) => position),
   );
-  const found = indexes.filter(index => index !== undefined);
-  const receipts = await prove(reader, state, head, found);
+  const known = indexes.filter(index => index !== undefined);
+  const receipts = await prove(reader, state, head, known);
   for (const [n, { position, resolve }] of ready.entries()) {
     const index = indexes[n];
     const proved = index === undefined ? undefined : receipts.get(index);

@@ -54,7 +54,7 @@ export function readChunk(bytes: Buffer): Chunk {
   }
   // Copies, so that they can be handed to another thread without what lies around them.
   return {
-    hashes: Uint8Array.from(hashes.subarray(0, count * hashBytes)),
+    hashes: new Uint8Array(hashes.subarray(0, count * hashBytes)),
     positions: positions.slice(0, count),
     lines,
   };
