@@ -43,6 +43,7 @@ suite('the API described', async () => {
       '/access/audit',
       '/access/usage',
       '/open/{launchId}',
+      '/tables',
       '/vendor/{name}',
       '/web/*',
       '/openapi.json',
