@@ -7,6 +7,7 @@ import type { Log } from '../platform/log.ts';
 import { openDocker } from '../workers/adapters/docker.ts';
 import type { Engines, OneEngine } from '../workers/adapters/engine-types.ts';
 import { openEngines } from '../workers/adapters/engines.ts';
+import { openSwarm } from '../workers/adapters/swarm.ts';
 import { claimsIn } from '../workers/claims.ts';
 import type { EgressProxy } from '../workers/egress/egress-proxy.ts';
 
@@ -32,11 +33,20 @@ export function openEach(options: ConfiguredEngines): { config: EngineConfig; do
   return options.engines.list.map(config => ({ config, docker: openOne(config, options) }));
 }
 
-function openOne({ name, url, tls, address }: EngineConfig, options: ConfiguredEngines): OneEngine {
+function openOne(config: EngineConfig, options: ConfiguredEngines): OneEngine {
+  const { name, kind, url, tls, address, labels } = config;
   const { instance, egress, log } = options;
   const builds = engineBuilds(options.builds);
   const sandbox = address === undefined ? options.sandbox : { ...options.sandbox, publish: address };
-  return openDocker({ host: url, tls, name, instance, builds, sandbox, egress, log });
+  const opening = { host: url, tls, name, instance, builds, sandbox, egress, log };
+  return kind === 'swarm'
+    ? openSwarm({ ...opening, labels, registry: placeIn(options) })
+    : openDocker(opening);
+}
+
+/** What goes before the names of images. */
+function placeIn({ builds: { registry } }: ConfiguredEngines): string | undefined {
+  return registry === undefined ? undefined : `${registry.host}/${registry.prefix}`;
 }
 
 function engineBuilds({ buildkit, frontend, cgroupParent, registry }: BuildConfig) {

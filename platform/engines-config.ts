@@ -59,7 +59,11 @@ export function readEngines(env: Env): EnginesConfig {
   const awaySeconds = seconds(text('APPHUB_ENGINE_AWAY_SECONDS'));
   if (hosts !== undefined) return { list: parseHosts(hosts, tls), awaySeconds };
   const url = text('DOCKER_HOST') ?? 'unix:///var/run/docker.sock';
-  return { list: [parseEngine({ name: localEngine, url }, 'DOCKER_HOST', tls)], awaySeconds };
+  const only = parseEngine({ name: localEngine, url }, 'DOCKER_HOST', tls);
+  if (only.builds) return { list: [only], awaySeconds };
+  throw new Error(
+    'DOCKER_HOST is a swarm, which does not build: DOCKER_HOSTS has to name an engine beside it',
+  );
 }
 
 /** As the docker command reads them: the certificates are used where verification is asked for. */
@@ -124,6 +128,11 @@ function parseEngine(given: unknown, where: string, tlsDefault: EngineTls | unde
   if (builds !== undefined && typeof builds !== 'boolean') {
     throw new Error(`${said}: builds must be true or false`);
   }
+  if (kind === 'swarm' && builds === true)
+    throw new Error(`${said}: a swarm does not build; another engine has to`);
+  if (kind === 'swarm' && address !== undefined) {
+    throw new Error(`${said}: nodes of a swarm each have their address, so it may not have one`);
+  }
   return {
     name,
     kind,
@@ -137,7 +146,7 @@ function parseEngine(given: unknown, where: string, tlsDefault: EngineTls | unde
       ...(memory === undefined ? {} : { memoryBytes: parseMemory(memory, said) }),
       ...(launches === undefined ? {} : { launches: whole(launches, launchesMax, `${said}: launches`) }),
     },
-    builds: builds ?? true,
+    builds: builds ?? kind === 'engine',
   };
 }
 

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../platform/free-port.ts';
+import type { TestEngine } from './engine.ts';
 
 const startMsMax = 10_000;
 const lookEveryMs = 20;
@@ -24,9 +25,16 @@ export type TestRegistry = {
   close(): Promise<void>;
 };
 
-export async function startTestRegistry(options: { hasPassword?: boolean } = {}): Promise<TestRegistry> {
+type RegistryOptions = {
+  readonly hasPassword?: boolean;
+  /** On the machine of an engine of the test's own, at its address. */
+  readonly at?: Pick<TestEngine, 'address' | 'home'>;
+};
+
+export async function startTestRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'apphub-test-registry-'));
-  const host = `127.0.0.1:${await freePort()}`;
+  const { at } = options;
+  const host = `${at?.address ?? '127.0.0.1'}:${await freePort()}`;
   const file = path.join(folder, 'config.yml');
   const auth = { htpasswd: { realm: 'test', path: path.join(folder, 'users') } };
   const config = {
@@ -50,7 +58,11 @@ export async function startTestRegistry(options: { hasPassword?: boolean } = {})
     await ended;
   };
   const start = async () => {
-    const started = spawn('docker-registry', ['serve', file], { stdio: 'ignore' });
+    const serve = ['docker-registry', 'serve', file];
+    const entered =
+      at === undefined ? serve : ['nsenter', '--target', String(at.home), '--net', '--', ...serve];
+    const [program = '', ...args] = entered;
+    const started = spawn(program, args, { stdio: 'ignore' });
     child = started;
     const answers = () =>
       ask('/v2/').then(

@@ -7,11 +7,11 @@ import { LaunchFailure, labelOf, type StartContainerRequest } from './docker-typ
 /** `nobody` in nearly every image. Whoever asks by number who it is gets an answer, unlike with a number of our own. */
 const nobody: ImageUser = { uid: 65_534, gid: 65_534 };
 
-const logBytesMax = '10m';
-const logFilesMax = '2';
-const openFilesMax = 4_096;
+export const logBytesMax = '10m';
+export const logFilesMax = '2';
+export const openFilesMax = 4_096;
 const inodesMax = 65_536;
-const shmBytesMax = 64 * 1024 * 1024;
+export const shmBytesMax = 64 * 1024 * 1024;
 /** Threads of gVisor itself, which the kernel counts as the app's: with too few it dies before the app begins. */
 const runscThreads = 256;
 /** The first to go when the machine itself runs out of memory. */
@@ -49,17 +49,7 @@ export function containerOptions(all: Confined): Dockerode.ContainerCreateOption
     ...(isDemoted ? { User: `${user.uid}:${user.gid}` } : {}),
     Env: envOf(all, isDemoted),
     ...(plug.publishAddress === undefined ? {} : { ExposedPorts: { [`${port}/tcp`]: {} } }),
-    Labels: {
-      ...request.labels,
-      [labelOf.instance]: instance,
-      [labelOf.app]: request.appId,
-      [labelOf.build]: request.buildId,
-      [labelOf.launch]: request.launchId,
-      [labelOf.deployment]: String(request.deployment),
-      [labelOf.event]: request.eventId,
-      ...(request.egress.length === 0 ? {} : { [labelOf.egress]: JSON.stringify(request.egress) }),
-      ...(isDemoted ? { [labelOf.demoted]: 'true' } : {}),
-    },
+    Labels: labelsOf(request, instance, isDemoted),
     HostConfig: {
       ...limitsOf(request),
       ...foldersOf(all, user),
@@ -75,6 +65,21 @@ export function containerOptions(all: Confined): Dockerode.ContainerCreateOption
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': logBytesMax, 'max-file': logFilesMax } },
     },
+  };
+}
+
+/** By which it is found again. */
+export function labelsOf(request: StartContainerRequest, instance: string, isDemoted: boolean) {
+  return {
+    ...request.labels,
+    [labelOf.instance]: instance,
+    [labelOf.app]: request.appId,
+    [labelOf.build]: request.buildId,
+    [labelOf.launch]: request.launchId,
+    [labelOf.deployment]: String(request.deployment),
+    [labelOf.event]: request.eventId,
+    ...(request.egress.length === 0 ? {} : { [labelOf.egress]: JSON.stringify(request.egress) }),
+    ...(isDemoted ? { [labelOf.demoted]: 'true' } : {}),
   };
 }
 
@@ -170,17 +175,22 @@ function copyLabels(
   };
 }
 
+/**
+ * Its own loopback, where nobody answers. Otherwise the engine's resolver asks the servers of the host, some of them with the
+ * host's own voice: then what is asked for goes out of a network that has no way out.
+ */
+export const nobodysNames = { servers: ['127.0.0.1'], search: ['.'], options: ['timeout:1', 'attempts:1'] };
+
+/** Ports below 1024 are for everybody who has no capability. */
+export const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '0' };
+
 function networkOf({ request: { port }, plug: { networkId, publishAddress } }: Confined) {
   return {
     NetworkMode: networkId,
-    /**
-     * Its own loopback, where nobody answers. Otherwise the engine's resolver asks the servers of the host, some of them with
-     * the host's own voice: then what is asked for goes out of a network that has no way out.
-     */
-    Dns: ['127.0.0.1'],
-    DnsSearch: ['.'],
-    DnsOptions: ['timeout:1', 'attempts:1'],
-    Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' },
+    Dns: nobodysNames.servers,
+    DnsSearch: nobodysNames.search,
+    DnsOptions: nobodysNames.options,
+    Sysctls: sysctls,
     ...(publishAddress === undefined
       ? {}
       : { PortBindings: { [`${port}/tcp`]: [{ HostIp: publishAddress, HostPort: '' }] } }),
@@ -188,7 +198,10 @@ function networkOf({ request: { port }, plug: { networkId, publishAddress } }: C
 }
 
 /** What the app is given goes before what is only useful to most. */
-function envOf({ request, image, plug: { egressProxy } }: Confined, isDemoted: boolean): string[] {
+export function envOf(
+  { request, image, plug: { egressProxy } }: Pick<Confined, 'request' | 'image' | 'plug'>,
+  isDemoted: boolean,
+): string[] {
   const own = request.env.map(({ key, value }) => `${key}=${value}`);
   const useful: Record<string, string> = { PORT: String(request.port) };
   // nobody's home is nowhere.

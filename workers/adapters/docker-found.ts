@@ -2,6 +2,7 @@
 import { type Engine, type FoundLaunch, labelOf } from './docker-types.ts';
 import type { FoundNetwork } from './docker-usage-types.ts';
 
+const swarmLabel = 'com.docker.swarm.service.id';
 const launchIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** True for an answer of the engine with one of these statuses; 404 is that the thing asked for is not there. */
@@ -27,12 +28,16 @@ export function deploymentOf(labels: Readonly<Record<string, string>>): number {
   return Number(labels[labelOf.deployment] ?? 1);
 }
 
+/** Where the engine is also a node of a swarm: what runs there for the swarm is looked after by its manager. */
+export const isOfSwarm = (labels: Readonly<Record<string, string>>) => labels[swarmLabel] !== undefined;
+
 /** Every container of this installation, or of one of its launches; the newest deployment first. */
 export async function findContainers(engine: Engine, launchId?: string): Promise<FoundLaunch[]> {
   const launch = launchId === undefined ? labelOf.launch : `${labelOf.launch}=${launchId}`;
   const label = [`${labelOf.instance}=${engine.instance}`, launch];
   const containers = await engine.api.listContainers({ all: true, filters: { label } });
   return containers
+    .filter(({ Labels: labels }) => !isOfSwarm(labels))
     .map(
       ({ Id: containerId, Labels: labels, State, Ports: ports, Created }): FoundLaunch => ({
         launchId: labels[labelOf.launch] ?? '',
@@ -66,7 +71,7 @@ export async function findContainer(
 /** Every network that was made for a launch of this installation. */
 export async function listNetworks(engine: Engine): Promise<FoundNetwork[]> {
   const label = [`${labelOf.instance}=${engine.instance}`, labelOf.launch];
-  const networks = await engine.api.listNetworks({ filters: { label } });
+  const networks = await engine.api.listNetworks({ filters: { label, scope: ['local'] } });
   return networks.map(({ Id: networkId, Labels: labels = {} }) => ({
     launchId: labels[labelOf.launch] ?? '',
     networkId,

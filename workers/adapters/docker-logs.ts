@@ -2,11 +2,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { endOf, inspectSettled } from './docker-end.ts';
-import { deploymentOf, findContainer, isStatus } from './docker-found.ts';
+import { deploymentOf, findContainer, isOfSwarm, isStatus } from './docker-found.ts';
 import { type ContainerDeath, type Engine, type LogsRequest, labelOf } from './docker-types.ts';
 
-const tailLinesMax = 10_000;
-const lastLinesMax = 20;
+export const tailLinesMax = 10_000;
+export const lastLinesMax = 20;
 const lineCharsMax = 500;
 const reconnectMsMin = 250;
 const reconnectMsMax = 5_000;
@@ -39,7 +39,7 @@ export async function* containerLogs(
  * Takes the engine's frames apart: 8 bytes of header whose last four are the length, then as much payload.
  * Nothing is kept back: a part of a payload is passed on as it comes.
  */
-async function* demultiplex(
+export async function* demultiplex(
   chunks: AsyncIterable<string | Buffer> | Iterable<Buffer>,
 ): AsyncIterable<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);
@@ -72,7 +72,7 @@ export async function lastLinesOf(engine: Engine, launchId: string, deployment?:
   return lines.slice(-lastLinesMax);
 }
 
-function readable(line: string): string {
+export function readable(line: string): string {
   const plain = stripVTControlCharacters(line).replace(/(?!\t)\p{Cc}/gu, '');
   return plain.length > lineCharsMax ? `${plain.slice(0, lineCharsMax - 1)}…` : plain;
 }
@@ -150,7 +150,7 @@ async function deathOf(
   attributes: Record<string, string>,
 ): Promise<ContainerDeath | undefined> {
   const launchId = attributes[labelOf.launch];
-  if (launchId === undefined) return undefined;
+  if (launchId === undefined || isOfSwarm(attributes)) return undefined;
   const who = { launchId, deployment: deploymentOf(attributes), containerId };
   try {
     const { State: state, Config: config } = await inspectSettled(engine.api.getContainer(containerId));

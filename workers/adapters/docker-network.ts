@@ -146,7 +146,7 @@ async function findNetwork(engine: Engine, launchId: string): Promise<LaunchNetw
 export async function findNetworks(engine: Engine, launchId?: string): Promise<LaunchNetwork[]> {
   const launch = launchId === undefined ? labelOf.launch : `${labelOf.launch}=${launchId}`;
   const label = [`${labelOf.instance}=${engine.instance}`, launch];
-  const networks = await engine.api.listNetworks({ filters: { label } });
+  const networks = await engine.api.listNetworks({ filters: { label, scope: ['local'] } });
   return networks.map(network => ({
     id: network.Id,
     launchId: network.Labels?.[labelOf.launch] ?? '',

@@ -25,13 +25,31 @@ const unwellMsMax = 5_000;
 type Look = (timeoutMs: number) => Promise<string | undefined>;
 
 export async function waitUntilReady(engine: Engine, request: ReadyRequest): Promise<void> {
-  const { containerId, timeoutMs, signal } = request;
+  const { command, launchId, deployment } = await requireAlive(engine, request.containerId);
+  await waitUntilWell(request, {
+    command: signal =>
+      command === undefined ? undefined : byCommand(engine, { ...request, signal }, command),
+    requireAlive: async () => void (await requireAlive(engine, request.containerId)),
+    lastLines: () => lastLinesOf(engine, launchId, deployment),
+  });
+}
+
+export type Waited = {
+  /** By the HEALTHCHECK of its image, where it has one and nobody else asks it. */
+  readonly command: (signal: AbortSignal) => Look | undefined;
+  /** Throws LaunchFailure once it has ended. */
+  readonly requireAlive: () => Promise<void>;
+  readonly lastLines: () => Promise<string[]>;
+};
+
+export async function waitUntilWell(request: ReadyRequest, waited: Waited): Promise<void> {
+  const { timeoutMs, signal } = request;
   const over = new AbortController();
   const ended = AbortSignal.any([signal, over.signal]);
   const until = performance.now() + timeoutMs;
   try {
-    const { command } = await requireAlive(engine, containerId);
-    const look = lookFor(engine, { ...request, signal: ended }, command);
+    await waited.requireAlive();
+    const look = lookFor({ ...request, signal: ended }, waited.command(ended));
     let wrong: string | undefined;
     for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMs * 1.5, pauseMsMax)) {
       signal.throwIfAborted();
@@ -41,10 +59,10 @@ export async function waitUntilReady(engine: Engine, request: ReadyRequest): Pro
       if (seen === undefined) return;
       // A look that was cut short knows less than the one before.
       wrong = lookMs < lookMsMin ? (wrong ?? seen) : seen;
-      const { launchId, deployment } = await requireAlive(engine, containerId);
+      await waited.requireAlive();
       if (performance.now() >= until) {
         const reason = `The app ${wrong} within ${timeoutMs / 1000} s`;
-        throw new LaunchFailure(reason, { lastLines: await lastLinesOf(engine, launchId, deployment) });
+        throw new LaunchFailure(reason, { lastLines: await waited.lastLines() });
       }
       await wait(Math.min(pauseMs, Math.max(until - performance.now(), 1)), undefined, { signal });
     }
@@ -53,10 +71,10 @@ export async function waitUntilReady(engine: Engine, request: ReadyRequest): Pro
   }
 }
 
-function lookFor(engine: Engine, request: ReadyRequest, command: string[] | undefined): Look {
+function lookFor(request: ReadyRequest, command: Look | undefined): Look {
   const { healthPath: path = null } = request;
   const looks: Look[] = [];
-  if (command !== undefined) looks.push(byCommand(engine, request, command), byConnection(request));
+  if (command !== undefined) looks.push(command, byConnection(request));
   if (path !== null) looks.push(byPath(request, path));
   if (looks.length === 0) return byAnyAnswer(request);
   return async timeoutMs => {

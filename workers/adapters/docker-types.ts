@@ -264,6 +264,8 @@ export type StartContainerRequest = {
   readonly engine?: string;
   /** Folders that are kept, each with the volume that holds it. The other ones it declares are thrown away with it. */
   readonly volumes?: readonly { readonly path: string; readonly name: string }[];
+  /** It has or will have folders that are kept: an engine that keeps none is not for it. */
+  readonly keeps?: boolean;
   /** The port the app listens on inside its container. PORT is set to it unless the environment says otherwise. */
   readonly port: number;
   /** What the engine it runs on has to be, in the labels of the installation. */

@@ -53,15 +53,13 @@ const sandboxDefault: EngineSandbox = {
 };
 
 /** Opens the engine without asking it anything. A host that cannot be read throws at once. */
-export function openDocker({
-  host,
-  tls,
-  builds,
-  sandbox,
-  egress,
-  log,
-  ...options
-}: DockerOptions): OneEngine {
+export function openDocker(options: DockerOptions): OneEngine {
+  return dockerOn(engineOf(options));
+}
+
+export type Opened = { readonly engine: Engine; readonly connection: Dockerode.DockerOptions };
+
+export function engineOf({ host, tls, builds, sandbox, egress, log, ...options }: DockerOptions): Opened {
   const { name = localEngine, instance = 'apphub' } = options;
   const address = host === undefined || host === '' ? `unix://${socketDefault}` : host;
   const connection = connectTo({ url: address, tls });
@@ -75,8 +73,12 @@ export function openDocker({
     log,
     builds: { buildkit: 'auto', ...builds, ...(address.startsWith('unix:') ? { cgroups: cgroupRoot } : {}) },
   };
+  return { engine, connection };
+}
+
+export function dockerOn({ engine, connection }: Opened): OneEngine {
   return {
-    ping: () => ping(connection, address),
+    ping: () => ping(connection, engine.address),
     machine: () => machine(engine),
     imageOf: image => imageOf(engine, image),
     exportImage: imageId => exportImage(engine, imageId),

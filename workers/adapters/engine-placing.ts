@@ -66,8 +66,8 @@ export function placing(deps: Deps): Placing {
 
 async function placeLaunch(deps: Deps, request: StartContainerRequest, wanted: Wanted): Promise<Member> {
   const { group, claims } = deps;
-  const { launchId, deployment, image, placement = {} } = request;
-  const fitting = fittingMembers(group, placement);
+  const { launchId, deployment, image } = request;
+  const fitting = await fittingMembers(group, request);
   const [only] = fitting;
   const isAlone = group.members.length === 1;
   if (isAlone && only !== undefined && isBoundless(only)) return only;
@@ -131,12 +131,30 @@ async function sizesOf(members: readonly Member[]): Promise<{ member: Member; ma
   });
 }
 
-/** Engines that are what the app asks for. */
-function fittingMembers({ members }: Group, placement: Readonly<Record<string, string>>): readonly Member[] {
-  const fitting = members.filter(({ config }) => lacks(config.labels, placement).length === 0);
+/** Engines that are what the app asks for, and can do what it needs. */
+async function fittingMembers({ members }: Group, request: StartContainerRequest): Promise<Member[]> {
+  const { placement = {} } = request;
+  const refusals: string[] = [];
+  const fitting: Member[] = [];
+  for (const member of members) {
+    const { kind, labels } = member.config;
+    // The nodes of a swarm have labels of their own.
+    if (kind === 'engine' && lacks(labels, placement).length > 0) continue;
+    const { refuses } = member.docker;
+    const refusal = refuses && (await member.ask(() => refuses(request)).catch(error => ignoreAway(error)));
+    if (refusal === undefined) fitting.push(member);
+    else refusals.push(refusal);
+  }
   if (fitting.length > 0) return fitting;
   const labels = Object.entries(placement).map(([key, value]) => `${key}=${value}`);
-  throw new LaunchFailure(`The app asks for an engine with ${labels.join(', ')}, and there is none`);
+  const asked =
+    labels.length === 0 ? [] : [`The app asks for an engine with ${labels.join(', ')}, and there is none`];
+  throw new LaunchFailure([...asked, ...refusals].join('. '));
+}
+
+/** One that is away may be right for it. */
+function ignoreAway(error: unknown): undefined {
+  if (!(error instanceof NoEngine)) throw error;
 }
 
 /** Those that run such images; undefined: nobody knows yet what it is for. */

@@ -1,6 +1,13 @@
 /** The words of several engines: how they are asked as one, and what each can be asked for the sake of the others. */
 import type { Machine } from './docker-store-types.ts';
-import type { BuildLimits, Docker, EngineAnswer, FoundLaunch, Labels } from './docker-types.ts';
+import type {
+  BuildLimits,
+  Docker,
+  EngineAnswer,
+  FoundLaunch,
+  Labels,
+  StartContainerRequest,
+} from './docker-types.ts';
 import type { FoundNetwork } from './docker-usage-types.ts';
 
 /** The engine that is to do something does not answer, or none that may do it has room. It is worth waiting for. */
@@ -58,6 +65,8 @@ export type OneEngine = Docker & {
   imageOf(image: string): Promise<HeldImage | undefined>;
   /** The image as an archive, with its layers. */
   exportImage(imageId: string): Promise<NodeJS.ReadableStream>;
+  /** Why it will never run this, a sentence for people; undefined: it may. One that is without this runs what there is. */
+  refuses?(request: StartContainerRequest): Promise<string | undefined>;
   /** Takes such an archive in, and puts the tags on the image. */
   importImage(archive: NodeJS.ReadableStream, imageId: string, tags: readonly string[]): Promise<void>;
 };

@@ -32,13 +32,16 @@ export function workspacesOn({ group, claims, onItsEngine }: Deps): Workspaces {
     return holder;
   };
   const some = async (): Promise<Member> => {
-    for (const member of members) if (await member.isThere()) return member;
+    for (const member of members.filter(({ config }) => config.kind === 'engine')) {
+      if (await member.isThere()) return member;
+    }
     throw new NoEngine('No engine answers');
   };
   return {
     prepare(request) {
       const { engine } = request.set;
-      const container = engine === null ? request.container : { ...request.container, engine };
+      const own = { ...request.container, keeps: true };
+      const container = engine === null ? own : { ...own, engine };
       return onItsEngine(container, docker => docker.workspaces.prepare(request));
     },
     async *pack(set, signal) {
