@@ -44,7 +44,7 @@ suite('the engines of an installation', () => {
     assert.equal(awaySeconds, 15);
     assert.deepEqual(list, [
       { ...plain, name: 'here', url: 'unix:///run/docker.sock' },
-      { ...plain, name: 'there', kind: 'swarm', url: 'tcp://10.0.0.7:2375' },
+      { ...plain, name: 'there', kind: 'swarm', url: 'tcp://10.0.0.7:2375', builds: false },
     ]);
   });
 
@@ -77,6 +77,10 @@ suite('the engines of an installation', () => {
     ]);
   });
 
+  test('are not a swarm alone, for it does not build', () => {
+    assert.throws(() => readEngines({ DOCKER_HOST: 'swarm+unix:///a' }), /DOCKER_HOST is a swarm/);
+  });
+
   const wrong: readonly [string, unknown, RegExp][] = [
     ['no JSON', '[{"name"', /DOCKER_HOSTS must be JSON such as \[\{"name": "east"/],
     ['no name', 'unix:///run/a.sock', /"unix:\/\/\/run\/a.sock" must be <name>=<address>/],
@@ -98,6 +102,13 @@ suite('the engines of an installation', () => {
     ['bad memory', [{ name: 'a', url: 'unix:///a', memory: 'much' }], /a: memory must be a size such as 16g/],
     ['half a launch', [{ name: 'a', url: 'unix:///a', launches: 1.5 }], /a: launches must be a whole number/],
     ['words', [{ name: 'a', url: 'unix:///a', builds: 'no' }], /a: builds must be true or false/],
+    ['a swarm that builds', [{ name: 'a', url: 'swarm+unix:///a', builds: true }], /a swarm does not build/],
+    [
+      'a swarm at an address',
+      [{ name: 'a', url: 'swarm+unix:///a', address: '10.0.0.1' }],
+      /each have their/,
+    ],
+    ['only a swarm', 'a=swarm+unix:///a', /none of the engines may build/],
     ['nobody who builds', [{ name: 'a', url: 'unix:///a', builds: false }], /none of the engines may build/],
   ];
   for (const [what, given, says] of wrong) {

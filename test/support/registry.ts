@@ -58,11 +58,11 @@ export async function startTestRegistry(options: RegistryOptions = {}): Promise<
     await ended;
   };
   const start = async () => {
-    const serve = ['docker-registry', 'serve', file];
-    const entered =
-      at === undefined ? serve : ['nsenter', '--target', String(at.home), '--net', '--', ...serve];
-    const [program = '', ...args] = entered;
-    const started = spawn(program, args, { stdio: 'ignore' });
+    const enter = ['--target', String(at?.home), '--net', '--', 'docker-registry', 'serve', file];
+    const started =
+      at === undefined
+        ? spawn('docker-registry', ['serve', file], { stdio: 'ignore' })
+        : spawn('nsenter', enter, { stdio: 'ignore' });
     child = started;
     const answers = () =>
       ask('/v2/').then(

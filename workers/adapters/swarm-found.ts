@@ -17,6 +17,7 @@ import {
 
 const reasonCharsMax = 500;
 const killed = 137;
+const firstTaskMsMax = 60_000;
 
 /** A service with its task, and the node that this is on. */
 export type FoundService = {
@@ -27,8 +28,8 @@ export type FoundService = {
 };
 
 /** Every service of a launch of this installation, or of one launch; the newest deployment first. */
-export async function findServices({ engine }: Swarm, launchId?: string): Promise<FoundService[]> {
-  const { api, instance } = engine;
+export async function findServices({ engine, api }: Swarm, launchId?: string): Promise<FoundService[]> {
+  const { instance } = engine;
   const launch = launchId === undefined ? labelOf.launch : `${labelOf.launch}=${launchId}`;
   const labels = byLabels(`${labelOf.instance}=${instance}`, launch);
   // Tasks after services: one that is made in between is missing, and not one that is said to have none.
@@ -46,7 +47,7 @@ export async function findServices({ engine }: Swarm, launchId?: string): Promis
     .sort((a, b) => deploymentOf(b.service.Spec.Labels) - deploymentOf(a.service.Spec.Labels));
 }
 
-/** The first that there was: a second one is made only where the node of the first was taken out of the swarm. */
+/** The first that there was. */
 function taskOf({ ID: serviceId }: SwarmService, tasks: readonly SwarmTask[]): SwarmTask | undefined {
   const own = tasks.filter(({ ServiceID }) => ServiceID === serviceId);
   return own.sort((a, b) => a.CreatedAt.localeCompare(b.CreatedAt))[0];
@@ -62,8 +63,19 @@ export async function findService(
   return found.find(({ service }) => deploymentOf(service.Spec.Labels) === deployment);
 }
 
-export function stateOf({ task, node }: FoundService): FoundLaunch['state'] {
+/**
+ * Where a node is taken out of the swarm by force its tasks are forgotten, and the swarm makes others: elsewhere, and without
+ * being asked to. A first task is there as soon as its service is.
+ */
+function isSecond({ service, task }: FoundService): boolean {
+  if (task === undefined) return false;
+  return Date.parse(task.CreatedAt) - Date.parse(service.CreatedAt) > firstTaskMsMax;
+}
+
+export function stateOf(found: FoundService): FoundLaunch['state'] {
+  const { task, node } = found;
   if (task === undefined) return 'created';
+  if (isSecond(found)) return 'ended';
   const { State: state } = task.Status;
   // What the manager last heard of a node that is down.
   const isLost = node?.Status.State === 'down' && task.NodeID !== undefined;
@@ -81,6 +93,9 @@ export function deathOf(
   const name = node?.Description?.Hostname ?? node?.ID ?? '';
   if (node?.Status.State === 'down') {
     return { reason: `The node ${name} of the swarm is away`, exitCode: -1, oomKilled: false };
+  }
+  if (isSecond(found)) {
+    return { reason: 'The node of the app was taken out of the swarm', exitCode: -1, oomKilled: false };
   }
   const exitCode = container?.ExitCode ?? -1;
   if (state === 'rejected' || state === 'orphaned' || exitCode === -1) {

@@ -63,7 +63,7 @@ export function ensureNodeGuard(swarm: Swarm): Promise<void> {
 }
 
 async function make(swarm: Swarm): Promise<void> {
-  const { api } = swarm.engine;
+  const { api } = swarm;
   const name = guardName(swarm);
   const present = await api.listServices({ filters: { name: [name] } });
   if (present.some(({ Spec: spec }) => spec?.Name === name)) return;
@@ -149,7 +149,7 @@ function guardSpec(swarm: Swarm, pushed: string): Dockerode.CreateServiceOptions
 
 export async function removeNodeGuard(swarm: Swarm): Promise<void> {
   made.delete(swarm);
-  await swarm.engine.api.getService(guardName(swarm)).remove().catch(unless(404));
+  await swarm.api.getService(guardName(swarm)).remove().catch(unless(404));
 }
 
 export type Guarded = { readonly nodes: ReadonlySet<string>; readonly whyNot: ReadonlyMap<string, string> };
@@ -158,7 +158,7 @@ export type Guarded = { readonly nodes: ReadonlySet<string>; readonly whyNot: Re
 export async function guardedNodes(swarm: Swarm, nodes: readonly SwarmNode[]): Promise<Guarded> {
   if (!swarm.engine.sandbox.hostGuard)
     return { nodes: new Set(nodes.map(({ ID }) => ID)), whyNot: new Map() };
-  const { api } = swarm.engine;
+  const { api } = swarm;
   const tasks: SwarmTask[] = await api
     .listTasks({ filters: { service: [guardName(swarm)] } })
     .catch(error => {
@@ -176,12 +176,12 @@ export async function guardedNodes(swarm: Swarm, nodes: readonly SwarmNode[]): P
 }
 
 /** What a guard that has ended had to say; the manager's own words where that cannot be had. */
-async function saidBy({ engine }: Swarm, { ID: taskId }: SwarmTask, error: string): Promise<string> {
+async function saidBy({ api }: Swarm, { ID: taskId }: SwarmTask, error: string): Promise<string> {
   try {
     const abortSignal = AbortSignal.timeout(saidMsMax);
     const options = { stderr: true, stdout: true, tail: 1, abortSignal };
     // The types do not know that tasks have words of their own.
-    const task = engine.api.getTask(taskId) as unknown as Pick<Dockerode.Service, 'logs'>;
+    const task = api.getTask(taskId) as unknown as Pick<Dockerode.Service, 'logs'>;
     const said = await task.logs({ ...options, follow: false });
     const words = String(said)
       .replace(/[^\n\x20-\x7e]/g, '')

@@ -93,8 +93,8 @@ async function create(
   const options = serviceOptions({ ...own, networkId: await ensureOverlay(swarm, request) });
   const { auth } = engine.builds;
   await (auth === undefined
-    ? engine.api.createService(options)
-    : engine.api.createService({ ...auth, serveraddress: auth.host }, options));
+    ? swarm.api.createService(options)
+    : swarm.api.createService({ ...auth, serveraddress: auth.host }, options));
 }
 
 /** There it is looked into; each node fetches it for itself. */
@@ -191,8 +191,7 @@ export async function removeLaunch(swarm: Swarm, launchId: string): Promise<void
 }
 
 /** Done once no container is left on any node that answers; a node that comes back removes what it still has by itself. */
-async function removeServices({ engine }: Swarm, found: readonly FoundService[]): Promise<void> {
-  const { api } = engine;
+async function removeServices({ api }: Swarm, found: readonly FoundService[]): Promise<void> {
   for (const { service } of found) await api.getService(service.ID).remove().catch(unless(404));
   const until = performance.now() + goneMsMax;
   for (const { task, node } of found) {

@@ -1,6 +1,6 @@
 /**
- * Networks of launches in a swarm: an overlay for each, on which nobody else is. The way in to a published port, and the only other
- * way out, is the bridge that each node has for all its overlays. That one is made by whoever prepares the node, and guarded.
+ * Networks of launches in a swarm: an overlay for each, on which nobody else is. The way in to a published port, and the only
+ * other way out, is the bridge that each node has for all its overlays. That one is made by whoever prepares the node, and guarded.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { isStatus, unless } from './docker-found.ts';
@@ -18,7 +18,8 @@ const networkName = (launchId: string) => `apphub-${launchId}`;
 
 /** Gives the name of the launch's network, having made it where it was not there. */
 export async function ensureOverlay(swarm: Swarm, wanted: StartContainerRequest): Promise<string> {
-  const { api, instance } = swarm.engine;
+  const { api, engine } = swarm;
+  const { instance } = engine;
   const name = networkName(wanted.launchId);
   if ((await findOverlays(swarm, wanted.launchId)).length > 0) return name;
   await requirePrepared(swarm);
@@ -40,8 +41,8 @@ export async function ensureOverlay(swarm: Swarm, wanted: StartContainerRequest)
 }
 
 /** Looked at where it can be, on the manager: whoever has prepared that one will have prepared the others. */
-async function requirePrepared({ engine }: Swarm): Promise<void> {
-  const network = await engine.api
+async function requirePrepared({ api }: Swarm): Promise<void> {
+  const network = await api
     .getNetwork(nodeBridge)
     .inspect()
     .catch(error => {
@@ -61,10 +62,10 @@ async function requirePrepared({ engine }: Swarm): Promise<void> {
 }
 
 /** The networks of this installation's launches, or of one of them. */
-export async function findOverlays({ engine }: Swarm, launchId?: string): Promise<FoundNetwork[]> {
+export async function findOverlays({ engine, api }: Swarm, launchId?: string): Promise<FoundNetwork[]> {
   const launch = launchId === undefined ? labelOf.launch : `${labelOf.launch}=${launchId}`;
   const label = [`${labelOf.instance}=${engine.instance}`, launch];
-  const networks = await engine.api.listNetworks({ filters: { label, scope: ['swarm'] } });
+  const networks = await api.listNetworks({ filters: { label, scope: ['swarm'] } });
   return networks.map(({ Id: networkId, Labels: labels = {} }) => ({
     launchId: labels[labelOf.launch] ?? '',
     networkId,
@@ -84,9 +85,9 @@ export async function removeOverlays(swarm: Swarm, launchId: string): Promise<vo
   }
 }
 
-async function isRemoved({ engine }: Swarm, networkId: string): Promise<boolean> {
+async function isRemoved({ api }: Swarm, networkId: string): Promise<boolean> {
   try {
-    await engine.api.getNetwork(networkId).remove().catch(unless(404));
+    await api.getNetwork(networkId).remove().catch(unless(404));
     return true;
   } catch (error) {
     const message = error instanceof Error ? error.message : '';

@@ -10,8 +10,8 @@ const architectures: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch
 export const nameOf = ({ ID, Description: { Hostname: name = ID } = {} }: SwarmNode) => name;
 
 /** Those that are there and were made ready for launches. */
-export async function launchNodes({ engine }: Swarm): Promise<SwarmNode[]> {
-  const nodes: SwarmNode[] = await engine.api.listNodes();
+export async function launchNodes({ api }: Swarm): Promise<SwarmNode[]> {
+  const nodes: SwarmNode[] = await api.listNodes();
   return nodes.filter(
     ({ Spec, Status }) =>
       Spec.Labels?.[launchesLabel] === 'true' && Spec.Availability === 'active' && Status.State === 'ready',
@@ -20,12 +20,12 @@ export async function launchNodes({ engine }: Swarm): Promise<SwarmNode[]> {
 
 /** Whether one of its nodes is as the app asks, be it there at present or not. */
 export async function hasPlaceFor(
-  { engine }: Swarm,
+  { api }: Swarm,
   { placement = {} }: Pick<StartContainerRequest, 'placement'>,
   labels: Readonly<Record<string, string>>,
 ): Promise<boolean> {
   if (lacks(labels, placement).length === 0) return true;
-  const nodes: SwarmNode[] = await engine.api.listNodes();
+  const nodes: SwarmNode[] = await api.listNodes();
   return nodes.some(({ Spec: { Labels: own } }) => {
     return own?.[launchesLabel] === 'true' && lacks({ ...labels, ...own }, placement).length === 0;
   });
@@ -43,9 +43,9 @@ export async function machineOf(swarm: Swarm): Promise<Machine> {
   };
 }
 
-async function managerOf({ engine }: Swarm): Promise<SwarmNode | undefined> {
-  const { Swarm: own } = await engine.api.info();
-  const nodes: SwarmNode[] = await engine.api.listNodes();
+async function managerOf({ api }: Swarm): Promise<SwarmNode | undefined> {
+  const { Swarm: own } = await api.info();
+  const nodes: SwarmNode[] = await api.listNodes();
   return nodes.find(({ ID }) => ID === own?.NodeID);
 }
 
@@ -88,7 +88,7 @@ export async function constraintsFor(
       },
     );
   }
-  const others: SwarmNode[] = (await swarm.engine.api.listNodes()).filter(
+  const others: SwarmNode[] = (await swarm.api.listNodes()).filter(
     ({ ID }: SwarmNode) => !usable.some(one => one.ID === ID),
   );
   return [`node.labels.${launchesLabel}==true`, ...others.map(({ ID }) => `node.id!=${ID}`)];

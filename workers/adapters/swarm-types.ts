@@ -1,10 +1,13 @@
 /** The words of a swarm's manager, as far as they are listened to, and what AppHub needs to know of a swarm. */
+import type Dockerode from 'dockerode';
 import { isStatus } from './docker-found.ts';
 import type { Engine } from './docker-types.ts';
 
 /** A swarm, by the engine of one of its managers. */
 export type Swarm = {
   readonly engine: Engine;
+  /** Of the same manager. What it does not answer soon fails: one that has lost the others may never answer. */
+  readonly api: Dockerode;
   /** What goes before the name of an image in the registry: `registry.example.org:5000/team/`. Undefined: there is none. */
   readonly registry: string | undefined;
 };

@@ -26,6 +26,7 @@ import { launchNodes, machineOf, nameOf } from './swarm-nodes.ts';
 import type { Swarm } from './swarm-types.ts';
 
 const pingMsMax = 2_000;
+const answerMsMax = 10_000;
 const readingMsMax = 4_000;
 
 export type SwarmOptions = DockerOptions & {
@@ -38,7 +39,8 @@ export type SwarmOptions = DockerOptions & {
 export function openSwarm({ registry, labels, ...options }: SwarmOptions): OneEngine {
   const opened = engineOf(options);
   const { engine, connection } = opened;
-  const swarm: Swarm = { engine, registry };
+  const api = new Dockerode({ ...connection, timeout: answerMsMax });
+  const swarm: Swarm = { engine, api, registry };
   const docker = dockerOn(opened);
   return {
     ...docker,
@@ -100,7 +102,7 @@ async function protect(swarm: Swarm): Promise<EngineAnswer> {
 
 /** Only the engine of a node can read what its containers use, and of these the manager's alone can be asked. */
 async function usageOf(swarm: Swarm, launchId?: string): Promise<ContainerUsage[]> {
-  const { api } = swarm.engine;
+  const { api } = swarm;
   const { Swarm: own } = await api.info();
   const readings = (await findServices(swarm, launchId)).map(async found => {
     const containerId = found.task?.Status.ContainerStatus?.ContainerID;

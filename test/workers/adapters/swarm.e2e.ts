@@ -1,12 +1,13 @@
 /** A real swarm of two nodes: what runs in it is confined, found again, over when it is over, and on no node twice. */
 import assert from 'node:assert/strict';
-import { after, before, suite, type TestContext, test } from 'node:test';
+import { after, afterEach, before, suite, type TestContext, test } from 'node:test';
 import {
   LaunchFailure,
   type PushedImage,
   type StartContainerRequest,
+  type StartedContainer,
 } from '../../../workers/adapters/docker-types.ts';
-import { NoEngine } from '../../../workers/adapters/engine-types.ts';
+import { NoEngine, type OneEngine } from '../../../workers/adapters/engine-types.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { startTestSwarm, type TestSwarm } from '../../support/swarm.ts';
@@ -15,11 +16,55 @@ import { eventually } from '../../support/workers.ts';
 const mib = 1024 * 1024;
 const here = openTestDocker();
 let swarm: TestSwarm;
-let hello: { image: string; pushed: PushedImage };
-let guarded = false;
+let hello: Image;
+let docker: OneEngine;
+let launches = 0;
+
+type Image = { readonly image: string; readonly pushed: PushedImage };
+
+async function imageOf(name: string, ...instructions: string[]): Promise<Image> {
+  const image = await here.imageOf(name, ...instructions);
+  return { image, pushed: await swarm.push(image, name) };
+}
+
+function request({ image, pushed }: Image, changes: Partial<StartContainerRequest> = {}) {
+  launches += 1;
+  const own = { memoryBytes: 64 * mib, inRegistry: async () => pushed, ...changes };
+  return startRequest(`swarmed-${launches}`, image, own);
+}
+
+/** Every end that is told of, as `launch code reason`. */
+function noteDeaths(t: TestContext): string[] {
+  const stop = new AbortController();
+  const deaths: string[] = [];
+  const watching = (async () => {
+    for await (const { launchId, exitCode, reason } of docker.watchDeaths(stop.signal)) {
+      deaths.push(`${launchId} ${exitCode} ${reason}`);
+    }
+  })();
+  t.after(async () => {
+    stop.abort();
+    await watching;
+  });
+  return deaths;
+}
+
+const pageOf = async ({ host, hostPort }: Pick<StartedContainer, 'host' | 'hostPort'>) =>
+  (await fetch(`http://${host}:${hostPort}/`, { signal: AbortSignal.timeout(10_000) })).text();
+
+async function removeAll() {
+  const left = [...(await docker.listLaunches()), ...(await docker.listNetworks())];
+  await Promise.all(left.map(({ launchId }) => docker.removeLaunch(launchId)));
+  assert.deepEqual([...(await docker.listLaunches()), ...(await docker.listNetworks())], []);
+  await eventually(async () => {
+    assert.deepEqual(await swarm.containers({ all: true }), { manager: 0, worker: 0 });
+  });
+}
 
 before(async () => {
   swarm = await startTestSwarm();
+  docker = swarm.one();
+  await docker.guard();
   hello = await imageOf(
     'hello',
     'RUN mkdir -p /www /tmp && chmod 1777 /tmp && echo hello >/www/index.html',
@@ -32,165 +77,114 @@ after(async () => {
   await here.cleanUp();
 });
 
-async function imageOf(name: string, ...instructions: string[]) {
-  const image = await here.imageOf(name, ...instructions);
-  return { image, pushed: await swarm.push(image, name) };
-}
+suite('launches in a swarm', () => {
+  let onWorker: StartContainerRequest;
+  let onManager: StartContainerRequest;
+  let started: StartedContainer[] = [];
 
-let launches = 0;
-function request({ image, pushed }: typeof hello, changes: Partial<StartContainerRequest> = {}) {
-  launches += 1;
-  const own = { memoryBytes: 64 * mib, inRegistry: async () => pushed, ...changes };
-  return startRequest(`swarmed-${launches}`, image, own);
-}
-
-/** The guards of the nodes take a moment to come up, once. */
-async function open(t: TestContext) {
-  const docker = swarm.one();
-  if (!guarded) {
-    await docker.guard();
-    const first = request(hello);
-    await eventually(async () => void (await docker.startContainer(first)), 15_000);
-    await docker.removeLaunch(first.launchId);
-    guarded = true;
-  }
-  t.after(async () => {
-    const left = [...(await docker.listLaunches()), ...(await docker.listNetworks())];
-    await Promise.all(left.map(({ launchId }) => docker.removeLaunch(launchId)));
-    assert.deepEqual([...(await docker.listLaunches()), ...(await docker.listNetworks())], []);
-    await eventually(async () => {
-      assert.deepEqual(await swarm.containers({ all: true }), { manager: 0, worker: 0 });
-    });
+  before(async () => {
+    onWorker = request(hello, { placement: { disk: 'ssd' }, tmpfsBytes: 8 * mib });
+    onManager = request(hello, { placement: { disk: 'none' } });
+    // The guards of the nodes take a moment to come up.
+    const patiently = (one: OneEngine, of: StartContainerRequest) => eventually(() => one.startContainer(of));
+    const processes = [docker, swarm.one(), swarm.one()];
+    started = await Promise.all([
+      patiently(docker, onManager),
+      ...processes.map(one => patiently(one, onWorker)),
+    ]);
   });
-  return docker;
-}
+  after(removeAll);
 
-suite('a swarm', () => {
-  test('runs launches on its nodes, each answers at the address of its node', async t => {
-    const docker = await open(t);
-    const started = [];
-    for (let number = 0; number < 2; number += 1) {
-      started.push(await docker.startContainer(request(hello)));
-    }
-    const addresses = started.map(({ host }) => host);
-    assert.deepEqual(addresses.toSorted(), [swarm.manager.address, swarm.worker.address].toSorted());
-    for (const { host, hostPort, ...one } of started) {
-      await docker.waitUntilReady({ ...one, host, hostPort, timeoutMs: 20_000, signal: t.signal });
-      assert.equal(await (await fetch(`http://${host}:${hostPort}/`)).text(), 'hello\n');
+  test('run on its nodes, each answers at the address of its node', async t => {
+    const [manager, worker] = started;
+    assert.deepEqual([manager?.host, worker?.host], [swarm.manager.address, swarm.worker.address]);
+    for (const one of started) {
+      await docker.waitUntilReady({ ...one, timeoutMs: 20_000, signal: t.signal });
+      assert.equal(await pageOf(one), 'hello\n');
     }
   });
 
-  test('confines them as services can be confined, and labels them', async t => {
-    const docker = await open(t);
-    const of = request(hello, { placement: { disk: 'ssd' }, tmpfsBytes: 8 * mib });
-    await docker.startContainer(of);
-    const filters = { label: [`apphub.launch=${of.launchId}`] };
+  test('are one service each, however many workers start them at the same time', async () => {
+    const [, ...same] = started;
+    assert.equal(new Set(same.map(({ containerId }) => containerId)).size, 1);
+    assert.equal(new Set(same.map(({ hostPort }) => hostPort)).size, 1);
+    assert.deepEqual(await swarm.containers({ all: true }), { manager: 1, worker: 1 });
+    assert.equal((await docker.listNetworks()).length, 2);
+  });
+
+  test('are confined as services can be confined, and labelled', async () => {
+    const filters = { label: [`apphub.launch=${onWorker.launchId}`] };
     const [found] = await swarm.worker.api.listContainers({ filters });
-    const { HostConfig: host, Config: config } = await swarm.worker.api
-      .getContainer(found?.Id ?? '')
-      .inspect();
+    const container = swarm.worker.api.getContainer(found?.Id ?? '');
+    const { HostConfig: host, Config: config } = await container.inspect();
     assert.equal(host.ReadonlyRootfs, true);
     assert.deepEqual([host.CapAdd, host.CapDrop], [null, ['ALL']]);
     assert.deepEqual([host.Memory, host.NanoCpus, host.PidsLimit], [64 * mib, 0.5e9, 32]);
     assert.deepEqual([host.Init, host.Privileged, host.RestartPolicy?.Name], [true, false, '']);
     assert.deepEqual(host.Dns, ['127.0.0.1']);
+    const limits = host.Ulimits?.map(({ Name, Hard }) => `${Name} ${Hard}`);
+    assert.deepEqual(limits, ['nofile 4096', 'core 0']);
+    const mounts = host.Mounts ?? [];
+    assert.equal(mounts.find(({ Target }) => Target === '/tmp')?.TmpfsOptions?.SizeBytes, 8 * mib);
+    assert.ok(mounts.every(({ Type }) => Type === 'tmpfs'));
+    assert.deepEqual([config.Labels['apphub.deployment'], config.Labels['apphub.event']], ['1', 'e1']);
+    const listed = (await docker.listLaunches()).find(({ launchId }) => launchId === onWorker.launchId);
     assert.deepEqual(
-      host.Ulimits?.map(({ Name, Hard }) => [Name, Hard]),
-      [
-        ['nofile', 4_096],
-        ['core', 0],
-      ],
+      { ...listed, containerId: '', hostPort: 0, startedAt: '', memoryBytes: 0, cpus: 0 },
+      {
+        launchId: onWorker.launchId,
+        deployment: 1,
+        appId: 'hello',
+        buildId: 'b1',
+        eventId: 'e1',
+        containerId: '',
+        engine: 'swarm',
+        state: 'running',
+        hostPort: 0,
+        memoryBytes: 0,
+        cpus: 0,
+        startedAt: '',
+      },
     );
-    assert.equal(
-      (host.Mounts ?? []).find(({ Target }) => Target === '/tmp')?.TmpfsOptions?.SizeBytes,
-      8 * mib,
-    );
-    assert.deepEqual(
-      (host.Mounts ?? []).map(({ Type }) => Type).filter(type => type !== 'tmpfs'),
-      [],
-    );
-    assert.equal(config.Labels['apphub.deployment'], '1');
-    assert.equal(config.Labels['apphub.event'], 'e1');
-    const [listed] = await docker.listLaunches();
-    assert.deepEqual(
-      [listed?.launchId, listed?.deployment, listed?.appId, listed?.buildId, listed?.eventId, listed?.engine],
-      [of.launchId, 1, 'hello', 'b1', 'e1', 'swarm'],
-    );
-    assert.equal(listed?.state, 'running');
   });
 
-  test('keeps them from nodes, from what nodes reach, and from each other', async t => {
-    const docker = await open(t);
-    const other = await docker.startContainer(request(hello));
-    const registry = swarm.registry.host.replace(':', ' ');
+  test('are kept from nodes, from what nodes reach, and from each other; and how they end is told', async t => {
+    const [manager, worker] = started;
+    const deaths = noteDeaths(t);
     const targets = [
-      registry,
-      `${swarm.worker.address} ${other.hostPort}`,
-      `${other.host} ${other.hostPort}`,
+      swarm.registry.host.replace(':', ' '),
+      ...[manager, worker].map(one => `${one?.host} ${one?.hostPort}`),
     ];
     const tries = targets.map(target => `nc -w 1 ${target} </dev/null && echo reached ${target}`).join('; ');
     const nosy = await imageOf(
       'nosy',
       'USER 1000',
-      `CMD ["sh", "-c", "${tries}; cat /proc/1/status; exit 3"]`,
+      `CMD ["sh", "-c", "cat /proc/1/status; ${tries}; exit 7"]`,
     );
     const each = ['ssd', 'none'].map(disk => request(nosy, { placement: { disk } }));
     await Promise.all(each.map(of => docker.startContainer(of).catch(() => undefined)));
     for (const of of each) {
-      await eventually(async () => {
-        const found = (await docker.listLaunches()).find(({ launchId }) => launchId === of.launchId);
-        assert.equal(found?.state, 'ended');
-      });
-      const said = (await bytesOf(docker.containerLogs(of.launchId))).toString();
+      const end = new RegExp(`${of.launchId} 7 The app ended by itself with exit code 7`);
+      await eventually(() => assert.match(deaths.join(), end));
+      const parts: Uint8Array[] = [];
+      for await (const part of docker.containerLogs(of.launchId)) parts.push(part);
+      const said = Buffer.concat(parts).toString();
       assert.match(said, /NoNewPrivs:\t1/);
+      assert.match(said, /Seccomp:\t2/);
       assert.match(said, /CapBnd:\t0000000000000000/);
       assert.doesNotMatch(said, /reached/);
+      assert.match((await docker.lastLines(of.launchId, 1)).join(), /Seccomp/);
+      await assert.rejects(docker.startContainer(of), error => {
+        return error instanceof LaunchFailure && error.exitCode === 7 && error.lastLines.length > 5;
+      });
     }
   });
+});
 
-  test('says how they ended, and what they said last; a removal is an end too', async t => {
-    const docker = await open(t);
-    const ends = await imageOf('ends', 'USER 1000', 'CMD ["sh", "-c", "echo last words; sleep 1; exit 7"]');
-    const stop = new AbortController();
-    const deaths: string[] = [];
-    const watching = (async () => {
-      for await (const { launchId, exitCode, reason } of docker.watchDeaths(stop.signal)) {
-        deaths.push(`${launchId} ${exitCode} ${reason}`);
-      }
-    })();
-    const [of, removed] = [request(ends), request(hello)];
-    await docker.startContainer(of).catch(() => undefined);
-    const { containerId } = await docker.startContainer(removed);
-    await eventually(() => assert.match(deaths.join(), /7 The app ended by itself with exit code 7/));
-    assert.deepEqual(await docker.lastLines(of.launchId, 1), ['last words']);
-    await assert.rejects(
-      docker.startContainer(of),
-      error => error instanceof LaunchFailure && error.exitCode === 7 && error.lastLines[0] === 'last words',
-    );
-    await swarm.manager.api.getService(containerId).remove();
-    await eventually(() => assert.match(deaths.join(), new RegExp(`${removed.launchId} -1 The service of`)));
-    stop.abort();
-    await watching;
-  });
+suite('a swarm', () => {
+  after(removeAll);
 
-  test('makes one service, however many workers make it at the same time', async t => {
-    const docker = await open(t);
-    const of = request(hello);
-    const processes = [docker, swarm.one(), swarm.one(), swarm.one()];
-    const started = await Promise.all(processes.map(one => one.startContainer(of)));
-    assert.equal(new Set(started.map(({ containerId }) => containerId)).size, 1);
-    assert.equal(new Set(started.map(({ hostPort }) => hostPort)).size, 1);
-    const { manager, worker } = await swarm.containers();
-    assert.equal(manager + worker, 1);
-    assert.equal((await docker.listNetworks()).length, 1);
-    // Its network is that of the launch, and goes with it.
-    await docker.removeDeployment(of.launchId, 1);
-    assert.deepEqual(await swarm.containers(), { manager: 0, worker: 0 });
-    assert.equal((await docker.listNetworks()).length, 1);
-  });
-
-  test('refuses what it cannot do safely', async t => {
-    const docker = await open(t);
+  test('refuses what it cannot do safely', async () => {
     const refused: [Partial<StartContainerRequest>, RegExp][] = [
       [{ egress: ['example.org'] }, /may reach hosts outside/],
       [{ keeps: true }, /keeps files/],
@@ -212,11 +206,11 @@ suite('a swarm', () => {
     await assert.rejects(docker.startContainer(large), error => {
       return error instanceof NoEngine && /insufficient resources/.test(error.message);
     });
+    await docker.removeLaunch(large.launchId);
     assert.deepEqual(await docker.listLaunches(), []);
   });
 
   test('is one engine among others: its nodes are not counted twice, and what it cannot do goes elsewhere', async t => {
-    await open(t);
     const { sql, drop } = await testDatabase();
     t.after(drop);
     const engines = await swarm.open(sql);
@@ -243,18 +237,14 @@ suite('a swarm', () => {
 });
 
 suite('a swarm of which a node is killed', () => {
+  afterEach(removeAll);
+
   test('tells that its launches there are over, and starts them on another node', async t => {
-    const docker = await open(t);
-    const stop = new AbortController();
-    const deaths: string[] = [];
-    const watching = (async () => {
-      for await (const { launchId, reason } of docker.watchDeaths(stop.signal))
-        deaths.push(`${launchId} ${reason}`);
-    })();
+    const deaths = noteDeaths(t);
     const of = request(hello, { placement: { disk: 'ssd' } });
     assert.equal((await docker.startContainer(of)).host, swarm.worker.address);
     await swarm.worker.kill();
-    await eventually(() => assert.match(deaths.join(), new RegExp(`${of.launchId} The node .* is away`)));
+    await eventually(() => assert.match(deaths.join(), new RegExp(`${of.launchId} -1 The node .* is away`)));
     const [found] = await docker.listLaunches();
     assert.equal(found?.state, 'ended');
     await docker.removeDeployment(of.launchId, 1);
@@ -269,12 +259,9 @@ suite('a swarm of which a node is killed', () => {
       const back = request(hello, { placement: { disk: 'ssd' } });
       await docker.startContainer(back).finally(() => docker.removeLaunch(back.launchId));
     }, 30_000);
-    stop.abort();
-    await watching;
   });
 
-  test('says that its manager is away; what runs on other nodes is still there when it is back', async t => {
-    const docker = await open(t);
+  test('says that its manager is away; what runs on other nodes is still there when it is back', async () => {
     const [there, here] = [
       request(hello, { placement: { disk: 'ssd' } }),
       request(hello, { placement: { disk: 'none' } }),
@@ -284,7 +271,7 @@ suite('a swarm of which a node is killed', () => {
     await swarm.manager.kill();
     const answer = await docker.ping();
     assert.equal(answer.ok, false);
-    assert.equal(await (await fetch(`http://${host}:${hostPort}/`)).text(), 'hello\n');
+    assert.equal(await pageOf({ host, hostPort }), 'hello\n');
     await swarm.manager.start();
     await eventually(async () => {
       assert.deepEqual(await docker.ping(), { ok: true });
@@ -293,13 +280,7 @@ suite('a swarm of which a node is killed', () => {
     }, 10_000);
     const again = await docker.startContainer(there);
     assert.deepEqual([again.containerId, again.hostPort], [containerId, hostPort]);
-    assert.equal(await (await fetch(`http://${host}:${hostPort}/`)).text(), 'hello\n');
+    assert.equal(await pageOf({ host, hostPort }), 'hello\n');
     assert.deepEqual(await swarm.containers(), { manager: 0, worker: 1 });
   });
 });
-
-async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts);
-}
