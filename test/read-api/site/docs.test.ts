@@ -42,6 +42,7 @@ suite('the API described', async () => {
       '/access',
       '/access/audit',
       '/access/usage',
+      '/tables',
       '/open/{launchId}',
       '/tables',
       '/vendor/{name}',
