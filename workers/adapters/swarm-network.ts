@@ -1,6 +1,7 @@
 /**
  * Networks of launches in a swarm: an overlay for each, on which nobody else is. The way in to a published port, and the only
- * other way out, is the bridge that each node has for all its overlays. That one is made by whoever prepares the node, and guarded.
+ * other way out, is the bridge that each node has for all its overlays. That one is made by whoever prepares the node, and is
+ * guarded.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { isStatus, unless } from './docker-found.ts';
