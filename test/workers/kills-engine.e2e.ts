@@ -25,9 +25,6 @@ import { commitTo, makeRepo } from '../support/sample-repos.ts';
 import { takeTurns } from '../support/turn.ts';
 import { eventually, history, openWorkerBench, type WorkerBench } from '../support/workers.ts';
 
-// The engine holds the steps of all that BuildKit builds together to one limit.
-takeTurns('buildkit');
-
 const kills = countFrom('APPHUB_TEST_ENGINE_KILLS', 2);
 const launchesMax = 4;
 /** A container that is killed six times in a row is not started again; that is tried elsewhere. */
@@ -42,6 +39,8 @@ const hows = ['RUN', 'RUN --mount=type=tmpfs,target=/x'];
 const image = { buildId: 'b', image: 'apphub/app:1', port: 8_080 };
 
 const isWanted = process.env.APPHUB_TEST_ENGINE_KILLS !== undefined;
+// The engine holds the steps of all that BuildKit builds together to one limit.
+if (isWanted) takeTurns('buildkit');
 
 if (isWanted)
   suite('an engine that is killed at random', () => {
