@@ -72,7 +72,7 @@ runE2E('by keyboard: signed in, a key made, used, rotated, revoked, and signed o
   await e2e.eventually(async () => assert.match(await focusedName(page), /^Access/));
   await press('ArrowUp');
   assert.equal(await focusedName(page), 'Sign out');
-  await press('Home', 'ArrowDown');
+  await press('Home', 'ArrowDown', 'ArrowDown');
   assert.match(await focusedName(page), /^Audit/);
   await press('Escape');
   assert.equal(await focusedName(page), 'Signed in as operator');
