@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { ingestion } from '../../domain/apps/ingestion.ts';
+import { projections } from '../../projections/index.ts';
 import { inlineQueue } from '../../workers/inline-queue.ts';
 import { sweepArchived, sweepJobs } from '../../workers/sweep.ts';
 import {
@@ -117,7 +118,9 @@ test('a sweep takes the thousand that wait longest, and finds the rest when they
   try {
     // Nothing but the projector's own tables: their rows are made here as it would.
     await eventually(() =>
-      Promise.all(['apps_builds', 'apps_deployments'].map(one => bench.sql(one).count())),
+      Promise.all(
+        projections.flatMap(({ tables }) => Object.keys(tables)).map(one => bench.sql(one).count()),
+      ),
     );
     const row = (number: number) => ({
       build_id: `build-${number}`,
