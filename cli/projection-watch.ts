@@ -14,6 +14,8 @@ const lagMs = 10_000;
 /** What a check of an upgrade has left that was killed. */
 const leftoversMs = 60_000;
 const lettersMax = 1_000;
+/** What PostgreSQL says of a table that is not there. */
+const missingTable = '42P01';
 
 type Deps = {
   readonly sql: ReturnType<typeof openPostgres>;
@@ -51,11 +53,16 @@ export async function watchProjections(deps: Deps): Promise<void> {
       }
     } catch (error) {
       if (signal.aborted) return;
-      log.warn({ err: error }, 'the projections could not be looked after; trying again');
+      // Before the first start has made the tables there is nothing to look after.
+      if (!isMissing(error))
+        log.warn({ err: error }, 'the projections could not be looked after; trying again');
     }
     await pause(lettersMs, signal);
   }
 }
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === missingTable;
 
 /** Of what is read; tables beside it are nobody's business yet. */
 async function tellLetters({ sql, store, log }: Deps, told: Map<string, string>): Promise<void> {
