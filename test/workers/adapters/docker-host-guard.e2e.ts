@@ -18,8 +18,8 @@ const guarded = openTestDocker({ sandbox: { bridgePrefix: prefix, egressPort } }
 
 const rules = (tables = 'iptables') => execFileSync(tables, ['-S']).toString().split('\n');
 const ours = (tables = 'iptables') => rules(tables).filter(line => line.includes(`APPHUB-${prefix}`));
-/** Of networks beside these tests, rules come and go meanwhile: each of them names an interface. */
-const others = () => rules().filter(line => !line.includes(`APPHUB-${prefix}`) && !/ -[io] /.test(line));
+/** Guards and networks beside these tests come and go meanwhile: each rule of theirs names a chain or an interface. */
+const others = () => rules().filter(line => !line.includes('APPHUB-') && !/ -[io] /.test(line));
 const ownAddress = () =>
   Object.values(os.networkInterfaces())
     .flatMap(each => each ?? [])
