@@ -25,6 +25,9 @@ const ownAddress = () =>
     .flatMap(each => each ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';
 
+/** A rule about an interface, as those of engines are. */
+const ofNobody = ['-i', 'nobody0', '-j', 'DROP'];
+
 const wanted = [
   `-N APPHUB-${prefix}-FWD`,
   `-N APPHUB-${prefix}-IN`,
@@ -46,9 +49,11 @@ suite('the host guard', () => {
 
   test('sets its rules in front of all others, and touches no other', async () => {
     const foreign = ['INPUT', '-s', '192.0.2.77/32', '-j', 'DROP'];
-    execFileSync('iptables', ['-I', ...foreign]);
+    const strangers = [foreign, ...['INPUT', 'FORWARD', 'DOCKER-USER'].map(chain => [chain, ...ofNobody])];
+    for (const rule of strangers) execFileSync('iptables', ['-I', ...rule]);
+    const isThere = (rule: string[]) => rules().includes(`-A ${rule.join(' ')}`);
     const before = others();
-    assert.ok(before.includes(`-A ${foreign.join(' ')}`));
+    assert.deepEqual(strangers.map(isThere), [true, true, true, true]);
     await guarded.docker.guard();
     assert.deepEqual(ours().toSorted(), wanted.toSorted());
     const input = rules().filter(line => line.startsWith('-A INPUT'));
@@ -58,7 +63,8 @@ suite('the host guard', () => {
     assert.equal(six.length, wanted.length);
     assert.ok(six.includes(`-A APPHUB-${prefix}-IN -j DROP`));
     assert.deepEqual(others(), before);
-    execFileSync('iptables', ['-D', ...foreign]);
+    assert.deepEqual(strangers.map(isThere), [true, true, true, true]);
+    for (const rule of strangers) execFileSync('iptables', ['-D', ...rule]);
   });
 
   test('what listens on the host cannot be reached from a launch, with it; without it, it could', async () => {
