@@ -63,13 +63,16 @@ runE2E('tables are made anew, looked at and mended, by keyboard and live', async
   for (const scheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: scheme });
     await e2e.eventually(async () => assert.deepEqual(await poorContrasts(page), [], scheme), 5_000);
-    if (process.env.SCREENSHOTS !== undefined)
-      await page.screenshot({ path: `${process.env.SCREENSHOTS}/tables-${scheme}.png`, fullPage: true });
+    if (process.env.APPHUB_TEST_SHOTS !== undefined)
+      await page.screenshot({
+        path: `${process.env.APPHUB_TEST_SHOTS}/tables-${scheme}.png`,
+        fullPage: true,
+      });
   }
   await page.setViewportSize({ width: 320, height: 700 });
   assert.ok((await overflowOf(page)) <= 0);
-  if (process.env.SCREENSHOTS !== undefined)
-    await page.screenshot({ path: `${process.env.SCREENSHOTS}/tables-320.png` });
+  if (process.env.APPHUB_TEST_SHOTS !== undefined)
+    await page.screenshot({ path: `${process.env.APPHUB_TEST_SHOTS}/tables-320.png` });
   await tabTo(page, /^Mend the rows of apps_repositories$/);
   await page.keyboard.press('Enter');
   await item.getByText('Sound').waitFor();
@@ -87,8 +90,8 @@ runE2E('tables are made anew, looked at and mended, by keyboard and live', async
   await tabTo(page, /^Try BuildStarted at \d+ again$/);
   await page.keyboard.press('Enter');
   await builds.getByText(/tried [2-9] times/).waitFor();
-  if (process.env.SCREENSHOTS !== undefined)
-    await page.screenshot({ path: `${process.env.SCREENSHOTS}/letters.png`, fullPage: true });
+  if (process.env.APPHUB_TEST_SHOTS !== undefined)
+    await page.screenshot({ path: `${process.env.APPHUB_TEST_SHOTS}/letters.png`, fullPage: true });
   assert.deepEqual(await poorContrasts(page), []);
   assert.ok((await overflowOf(page)) <= 0);
   await builds.getByRole('button', { name: /^Leave BuildStarted at \d+ out$/ }).press('Enter');
