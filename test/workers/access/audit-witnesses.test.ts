@@ -251,8 +251,9 @@ suite('a branch of a Git repository', async () => {
     execFileSync('git', ['add', '.'], { cwd: theirs });
     execFileSync('git', [...ident, 'commit', '--quiet', '-m', 'about'], { cwd: theirs });
     execFileSync('git', ['push', '--quiet'], { cwd: theirs });
-    // As a process leaves it that was killed while git ran.
+    // As a process leaves it that was killed while git ran. A round that is ended with its process may have taken all of it away.
     const own = path.join(path.dirname(bare), 'git-repo');
+    mkdirSync(path.join(own, '.git'), { recursive: true });
     writeFileSync(path.join(own, '.git', 'index.lock'), '');
     mkdirSync(path.join(own, 'checkpoints'), { recursive: true });
     writeFileSync(path.join(own, 'checkpoints', '2099-01'), 'half a checkp');
