@@ -103,7 +103,7 @@ function keep(room: Room, env: NodeJS.ProcessEnv, log: Log): Keeper {
 
 /** The channel between us ends with us, however we end; the room takes that for a signal to stop. */
 function spawnRoom(room: Room, env: NodeJS.ProcessEnv): ChildProcess {
-  const program = path.resolve(import.meta.dirname, 'apphub.ts');
+  const program = path.resolve(import.meta.dirname, 'apphub.js');
   return spawn(process.execPath, [...process.execArgv, program, 'start', `--rooms=${room}`], {
     env,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

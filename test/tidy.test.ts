@@ -77,7 +77,7 @@ const planted: readonly { file: string; text: string; say: RegExp }[] = [
     say: /may not import @event/,
   },
   { file: 'platform/bad.ts', text: `import Docker from 'dockerode';`, say: /may not import dockerode/ },
-  { file: 'platform/bad.ts', text: `import '../cli/apphub.ts';`, say: /may not import cli/ },
+  { file: 'platform/bad.ts', text: `import '../cli/main.ts';`, say: /may not import cli/ },
   { file: 'web/apps/bad.js', text: `import { h } from 'preact';`, say: /may not import preact/ },
   { file: 'cli/bad.ts', text: `import '../test/support/given.ts';`, say: /may not import test/ },
   {

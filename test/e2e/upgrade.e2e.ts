@@ -41,7 +41,7 @@ runE2E('an upgrade is checked while the hub runs, and refused where it is not ex
   assert.match(said.stdout, /this version may take over/);
   assert.equal(await leftovers(), 0);
 
-  const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
+  const entry = path.resolve(import.meta.dirname, '../../cli/apphub.js');
   const killed = spawn(process.execPath, [entry, 'upgrade', 'check'], {
     env: { PATH: process.env.PATH, HOME: hub.dataDir, APPHUB_DATA_DIR: hub.dataDir },
     stdio: 'ignore',

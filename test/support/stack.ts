@@ -85,7 +85,7 @@ export function makeHub(e2e: E2E, env: Readonly<Record<string, string>> = {}, fo
     },
     output: () => output,
     async start(args = []) {
-      const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
+      const entry = path.resolve(import.meta.dirname, '../../cli/apphub.js');
       const started = spawn(process.execPath, [entry, 'start', ...args], {
         env: environment,
         cwd: root,

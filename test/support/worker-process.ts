@@ -15,7 +15,7 @@ import { openLogStore } from '../../platform/log-store.ts';
 import type { Engines } from '../../workers/adapters/engine-types.ts';
 import { openWorkerBench } from './workers.ts';
 
-const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
+const entry = path.resolve(import.meta.dirname, '../../cli/apphub.js');
 
 export type WorkerProcesses = Awaited<ReturnType<typeof openWorkerProcesses>>;
 

@@ -20,7 +20,7 @@ import { openTestDocker } from '../support/docker.ts';
 import { ensureTestImages } from '../support/images.ts';
 import { eventually, openWorkerBench } from '../support/workers.ts';
 
-const entry = path.resolve(import.meta.dirname, '../../cli/apphub.ts');
+const entry = path.resolve(import.meta.dirname, '../../cli/apphub.js');
 const killsMin = countFrom('APPHUB_TEST_KILLS', 100);
 /** At each of the places between two effects. */
 const chance = 0.25;

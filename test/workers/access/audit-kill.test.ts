@@ -19,7 +19,7 @@ import { newEvent } from '../../contract/eventstore.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { eventually } from '../../support/workers.ts';
 
-const entry = path.resolve(import.meta.dirname, '../../../cli/apphub.ts');
+const entry = path.resolve(import.meta.dirname, '../../../cli/apphub.js');
 /** Nothing waits for ever, not even for a death. */
 const diesMsMax = 60_000;
 /** Each is another start of the workers, so `all` is asked for by name. */

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
 /**
  * The `apphub` command: `apphub <noun> <verb>`. Finds the verb, runs it, and turns how it ended into an exit
  * code.
