@@ -5,11 +5,11 @@
 import type { Knex } from 'knex';
 import { type EventOf, everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
-import { run, type Statement, statementsOf } from './apply.ts';
+import { type Statement, statementsOf } from './apply.ts';
 import { applyCarefully } from './careful.ts';
 import { noteTypes, type Types, typesOf } from './event-types.ts';
 import { type Gathered, gather } from './gather.ts';
-import { enter, type Generation, schemaOf } from './generation.ts';
+import { type Generation, schemaOf } from './generation.ts';
 import { areIndexesDeferred, makeIndexes } from './indexes.ts';
 import { answerLetters, isLetterRequest, type LetterRequest } from './letter-request.ts';
 import { blockedStreams, writeLetters } from './letters.ts';
@@ -17,10 +17,9 @@ import { mergeOps } from './merge.ts';
 import type { Pace } from './pace.ts';
 import { isOfEvent } from './poison.ts';
 import { opsOf, type Projection } from './projection.ts';
+import { runAll, type SchemaStatement } from './statements.ts';
 import type { Cut } from './stays.ts';
 
-/** Logs that do not say when a reader has caught up are taken to have when nothing comes for so long. */
-const quietMsMax = 1_000;
 const lanesMax = 2;
 
 /** The channel on which a moved checkpoint is announced to readers that wait for it. */
@@ -64,10 +63,9 @@ export async function follow(
   );
   let isFilling = await areIndexesDeferred(sql, schemas);
   let storing: Promise<unknown> = Promise.resolve();
-  let isTold = false;
   try {
     for (;;) {
-      const gathered = await news.next(storing, isFilling || !isTold ? quietMsMax : undefined);
+      const gathered = await news.next(storing);
       if (gathered === undefined) break;
       if (isLive && gathered.events.length > 0) pace?.begun();
       for (let cut = cutIn(hooks.cuts, gathered); cut !== undefined; cut = cutIn(hooks.cuts, gathered)) {
@@ -76,12 +74,12 @@ export async function follow(
       }
       const work = plan(followed, gathered);
       await storing;
+      const isFirstFill = isFilling;
       const isLast = isFilling && gathered.caughtUp;
       if (isLast) isFilling = false;
       const hasCaughtUp = gathered.caughtUp;
-      if (hasCaughtUp) isTold = true;
       if (!isLive) await pace?.turn(signal);
-      storing = storeInLanes(sql, work, hooks).then(async () => {
+      storing = storeInLanes(sql, work, hooks, isFirstFill).then(async () => {
         if (isLive && gathered.events.length > 0) pace?.ended();
         if (isLast) await makeIndexes(sql, schemas);
         hooks.onProgress?.();
@@ -113,7 +111,7 @@ async function storeUpTo(
   hooks: Hooks,
 ): Promise<void> {
   const events = gathered.events.filter(({ position }) => position <= cut.at);
-  await storeInLanes(sql, plan(followed, { events, position: cut.at, caughtUp: false }), hooks);
+  await storeInLanes(sql, plan(followed, { events, position: cut.at, caughtUp: false }), hooks, false);
   await cut.run();
 }
 
@@ -212,9 +210,14 @@ const requestTypes: readonly string[] = [
 const isRequest = ({ type, data }: Recorded, name: string) =>
   requestTypes.includes(type) && 'projection' in data && data.projection === name;
 
-/** What nobody reads yet may be stored in two transactions at once: each part has a checkpoint of its own. */
-async function storeInLanes(sql: Knex, work: Work | undefined, hooks: Hooks): Promise<void> {
-  if (work === undefined || work.parts.length < 2 || work.parts.some(({ isLive }) => isLive))
+/** What is far behind, or not read yet, may be stored in two transactions at once: each part has a checkpoint of its own. */
+async function storeInLanes(
+  sql: Knex,
+  work: Work | undefined,
+  hooks: Hooks,
+  isFilling: boolean,
+): Promise<void> {
+  if (work === undefined || work.parts.length < 2 || (!isFilling && work.parts.some(({ isLive }) => isLive)))
     return storeWork(sql, work, hooks);
   const lanes = Array.from({ length: lanesMax }, () => ({ parts: [] as Part[], size: 0 }));
   const sized = work.parts.map(part => ({
@@ -252,7 +255,12 @@ async function storeOnce(sql: Knex, work: Work, hooks: Hooks, isCareful: boolean
     if (!work.parts.some(({ isLive }) => isLive)) await tx.raw('set local synchronous_commit to off');
     const hasLetters = await moveCheckpoints(tx, work);
     if (isCareful) await tx.raw('set constraints all immediate');
-    for (const part of work.parts) await storePart(tx, part, hasLetters.has(part.schema), isCareful);
+    const plain: SchemaStatement[] = [];
+    for (const part of work.parts) {
+      const statements = await storeOrPlan(tx, part, hasLetters.has(part.schema), isCareful);
+      for (const statement of statements) plain.push({ ...statement, schema: part.schema });
+    }
+    await runAll(tx, plain);
     for (const { of, requests, letterRequests } of work.parts) {
       for (const request of requests) await hooks.onRequest?.(tx, of, request);
       for (const request of letterRequests) await answerLetters(tx, of, request);
@@ -264,17 +272,18 @@ async function storeOnce(sql: Knex, work: Work, hooks: Hooks, isCareful: boolean
   noted();
 }
 
-async function storePart(tx: Knex, part: Part, hasLetters: boolean, isCareful: boolean): Promise<void> {
-  const { schema, events, statements, of } = part;
+/** What holds an event that waits, or that is to blame, is stored event by event; of all else the statements are answered. */
+async function storeOrPlan(
+  tx: Knex,
+  { events, statements, of }: Part,
+  hasLetters: boolean,
+  isCareful: boolean,
+): Promise<readonly Statement[]> {
   const blocked = hasLetters ? await blockedStreams(tx, of) : undefined;
   const isHeldUp = blocked !== undefined && events.some(({ stream }) => blocked.has(stream));
-  if (statements === undefined || isCareful || isHeldUp) {
-    await writeLetters(tx, of, await applyCarefully(tx, of, events, blocked ?? new Map()));
-  } else if (statements.length > 0) {
-    await enter(tx, schema);
-    for (const statement of statements) await run(tx, statement);
-    await tx.raw('set local search_path to public');
-  }
+  if (statements !== undefined && !isCareful && !isHeldUp) return statements;
+  await writeLetters(tx, of, await applyCarefully(tx, of, events, blocked ?? new Map()));
+  return [];
 }
 
 function* opsOfAll(projection: Projection, events: readonly Recorded[]) {

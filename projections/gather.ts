@@ -9,20 +9,14 @@ const eventsMax = 20_000;
 /** About as many bytes of data. */
 const bytesMax = 32 << 20;
 
-/** As Batch; `caughtUp` also when nothing has come for a while. */
-export type Gathered = {
-  readonly events: readonly Recorded[];
-  readonly position: bigint | null;
-  readonly caughtUp: boolean;
-};
+export type Gathered = Batch;
 
 export type Gathering = {
   /**
    * What has come since the last call. Waits until there is something and, while `busy` is pending, until there is as much as one
-   * call may answer. With `quietMs` it answers nothing with `caughtUp` when nothing comes for so long. Undefined at the end.
-   * Rejects with what the source, or `busy`, failed with.
+   * call may answer. Undefined at the end. Rejects with what the source, or `busy`, failed with.
    */
-  next(busy: Promise<unknown>, quietMs?: number): Promise<Gathered | undefined>;
+  next(busy: Promise<unknown>): Promise<Gathered | undefined>;
   /** Lets the source go on, so that it can notice its signal. Resolves when it has ended. */
   close(): Promise<void>;
 };
@@ -66,7 +60,7 @@ export function gather(
     });
 
   const take = (): Gathered => {
-    const taken = { events, position: null, caughtUp: true, ...news };
+    const taken = { events, position: null, caughtUp: false, ...news };
     events = [];
     bytes = 0;
     news = undefined;
@@ -75,9 +69,8 @@ export function gather(
   };
 
   return {
-    async next(busy, quietMs) {
+    async next(busy) {
       let isIdle = false;
-      let isQuiet = false;
       busy.then(
         () => {
           isIdle = true;
@@ -88,20 +81,11 @@ export function gather(
           announce();
         },
       );
-      const timer = quietMs === undefined ? undefined : setTimeout(quiet, quietMs);
-      function quiet() {
-        isQuiet = true;
-        announce();
-      }
-      try {
-        for (;;) {
-          if (failure !== undefined) throw failure;
-          if (isFull() || (isIdle && (news !== undefined || isQuiet))) return take();
-          if (state !== 'open') return undefined;
-          await changed.promise;
-        }
-      } finally {
-        clearTimeout(timer);
+      for (;;) {
+        if (failure !== undefined) throw failure;
+        if (isFull() || (isIdle && news !== undefined)) return take();
+        if (state !== 'open') return undefined;
+        await changed.promise;
       }
     },
     async close() {

@@ -4,17 +4,12 @@
  */
 import type { Knex } from 'knex';
 import type { Recorded } from '../domain/events.ts';
-import { type PastStep, pastSteps } from './past-steps.ts';
+import { pastSteps } from './past-steps.ts';
 import type { Kept } from './past-tables.ts';
 import { isOfEvent, wordsOf } from './poison.ts';
+import { runAll } from './statements.ts';
 
 type Stopped = { readonly of: Kept; readonly event: Recorded; readonly error: string };
-
-/** Runs the steps in order. */
-export async function runSteps(tx: Knex, steps: readonly PastStep[]): Promise<void> {
-  if (steps.length > 0) await tx.raw('select past_run(?::json)', [JSON.stringify(steps)]);
-  await tx.raw('set local search_path to public');
-}
 
 /** Answers the streams that stop here; they are written down with the rest. */
 export async function keepCarefully(
@@ -50,7 +45,7 @@ export async function keepCarefully(
 async function tryOut(tx: Knex, of: Kept, events: readonly Recorded[]): Promise<unknown> {
   await tx.raw('savepoint careful');
   try {
-    await runSteps(tx, pastSteps(of, events));
+    await runAll(tx, pastSteps(of, events));
     await tx.raw('release savepoint careful');
     return undefined;
   } catch (error) {

@@ -4,23 +4,17 @@
  * projection's own triggers reach from one row to others, events are done one after the other.
  */
 import type { Recorded } from '../domain/events.ts';
-import { statementsOf } from './apply.ts';
+import { type Statement, statementsOf } from './apply.ts';
 import { soundOpsOf } from './careful.ts';
 import { mergeOps, type Step } from './merge.ts';
 import { type Kept, rowAt } from './past-tables.ts';
 import type { Op, Projection, Row } from './projection.ts';
-
-/** A statement for past_run; with `at` all of it is of that event, else each row says so. */
-export type PastStep = {
-  readonly schema: string;
-  readonly at: string;
-  readonly text: string;
-  readonly rows: string;
-};
+import type { SchemaStatement } from './statements.ts';
 
 type OfEvent = { readonly at: string; readonly ops: readonly Op[] };
 
-export function pastSteps(of: Kept, events: readonly Recorded[]): readonly PastStep[] {
+/** Statements: with `at` all of one is of that event, else each row says so. */
+export function pastSteps(of: Kept, events: readonly Recorded[]): readonly SchemaStatement[] {
   const { projection, schema, position, reachesOut, stopped } = of;
   const { tables, isWrittenOnce } = projection;
   const changes = events.flatMap((event): OfEvent[] => {
@@ -29,12 +23,7 @@ export function pastSteps(of: Kept, events: readonly Recorded[]): readonly PastS
     return ops.length === 0 ? [] : [{ at: event.position.toString(), ops }];
   });
   const stepsOf = (at: string, steps: readonly Step[]) =>
-    statementsOf(tables, steps).map(({ text, rows }) => ({
-      schema,
-      at,
-      text: text.replace('?', '$1'),
-      rows,
-    }));
+    statementsOf(tables, steps).map(statement => ({ ...statement, schema, at }));
   if (isWrittenOnce === true) {
     const ops = changes.flatMap(change => change.ops);
     return stepsOf('', mergeOps(tables, ops));
@@ -80,10 +69,7 @@ function signed({ at, ops }: OfEvent): readonly Op[] {
 }
 
 /** A row that goes can say nothing, so it is told before. */
-function marksOf(
-  tables: Projection['tables'],
-  round: readonly OfEvent[],
-): readonly { text: string; rows: string }[] {
+function marksOf(tables: Projection['tables'], round: readonly OfEvent[]): readonly Statement[] {
   const marks = new Map<string, { table: string; rows: Row[] }>();
   for (const { at, ops } of round) {
     for (const op of ops) {
@@ -100,10 +86,7 @@ function marksOf(
     const patches = rows.map(row => ({ key: pick(row, keys), set: { [rowAt]: row[rowAt] ?? null } }));
     const step = { table, deleteWhere: [], deleteKeys: [], puts: [], patches, adds: [] };
     // The key of what is dropped together is the beginning of the table's own.
-    return statementsOf({ ...tables, [table]: keys }, [step]).map(({ text, rows }) => ({
-      text: text.replace('?', '$1'),
-      rows,
-    }));
+    return statementsOf({ ...tables, [table]: keys }, [step]);
   });
 }
 

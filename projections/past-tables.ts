@@ -56,17 +56,7 @@ const bookkeeping = `
   create table if not exists past_stopped (
     name text not null, stream text not null, position bigint not null, error text not null, primary key (name, stream));
   create table if not exists past_moments (at timestamptz primary key, position bigint not null);
-  create unique index if not exists past_moments_position on past_moments (position);
-  create or replace function past_run(steps json) returns void language plpgsql as $$
-  declare
-    step record;
-  begin
-    for step in select * from json_to_recordset(steps) as s(schema text, at text, "text" text, rows text) loop
-      perform set_config('search_path', quote_ident(step.schema) || ', public', true);
-      perform set_config('apphub.at', step.at, true);
-      execute step.text using step.rows;
-    end loop;
-  end $$`;
+  create unique index if not exists past_moments_position on past_moments (position)`;
 
 async function openOne(tx: Knex, projection: Projection): Promise<Kept> {
   const { name, version } = projection;

@@ -6,11 +6,12 @@
 import type { Knex } from 'knex';
 import { everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
-import { keepCarefully, runSteps } from './past-careful.ts';
+import { keepCarefully } from './past-careful.ts';
 import { pastSteps } from './past-steps.ts';
 import { type Kept, openPast } from './past-tables.ts';
 import { isOfEvent } from './poison.ts';
 import type { Projection } from './projection.ts';
+import { createRunAll, runAll } from './statements.ts';
 
 const retryMsMin = 100;
 const retryMsMax = 5_000;
@@ -36,6 +37,7 @@ export async function keepPast(
   };
   while (!signal.aborted) {
     try {
+      await createRunAll(sql);
       const kept = await openPast(sql, projections);
       await followPast({ sql, store, kept, signal, log }, onProgress);
     } catch (error) {
@@ -114,7 +116,7 @@ async function keep(deps: Deps, events: readonly Recorded[], to: bigint | null, 
   try {
     const steps = behind.flatMap(one => pastSteps(one, events));
     await deps.sql.transaction(async tx => {
-      await runSteps(tx, steps);
+      await runAll(tx, steps);
       await move(tx);
     });
   } catch (error) {

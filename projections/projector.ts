@@ -23,6 +23,7 @@ import { createLetters, lettersOf, retryAllLetters, TooManyLetters } from './let
 import { openPace } from './pace.ts';
 import type { Projection } from './projection.ts';
 import { retryLetters } from './retry.ts';
+import { createRunAll } from './statements.ts';
 import { cutsOf } from './stays.ts';
 import { openVerifying, type Pair, type Verifying } from './verify.ts';
 
@@ -91,6 +92,7 @@ export async function project(
 export async function prepare(sql: Knex): Promise<void> {
   await createDeferred(sql);
   await createGenerations(sql);
+  await createRunAll(sql);
   await createAuditTables(sql);
   await createLetters(sql);
   await createEventTypes(sql);

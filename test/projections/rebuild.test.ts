@@ -10,6 +10,7 @@ import { project } from '../../projections/projector.ts';
 import { testDatabase } from '../support/postgres.ts';
 
 const timeout = Number(process.env.SWITCHES ?? 0) > 50 ? 600_000 : 120_000;
+const lateMs = 1_500;
 const waitMsMax = 60_000;
 const switches = Number(process.env.SWITCHES ?? 12);
 const name = 'counted';
@@ -65,6 +66,17 @@ async function until<T>(what: string, met: () => Promise<T | false | undefined>)
     assert.ok(Date.now() < giveUp, `waited too long for ${what}`);
     await new Promise(resolve => setTimeout(resolve, 5));
   }
+}
+
+/** One that lets those who follow it wait for long before it says anything. They have not caught up meanwhile. */
+function lateLog(store: EventStore): EventStore {
+  return {
+    ...store,
+    async *subscribe(options) {
+      await new Promise(resolve => setTimeout(resolve, lateMs));
+      yield* store.subscribe(options);
+    },
+  };
 }
 
 let written = 0;
@@ -230,7 +242,7 @@ suite('a projection that is rebuilt', () => {
     await old.stop();
     await cancel(store);
     const stays = { from: 1, tables: { [name]: ['id', 'app_id'], [`${name}_total`]: [] } };
-    const young = start(sql, store, [changed(stays)]);
+    const young = start(sql, lateLog(store), [changed(stays)]);
     const { problem, generation } = await until('a problem', async () => {
       const row = await sql('projection_generations').where({ name, role: 'next' }).first();
       return row?.problem == null ? undefined : row;

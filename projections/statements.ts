@@ -1,0 +1,47 @@
+/**
+ * Many statements in one message: the database goes from one to the next by itself, whatever the process that sent them does
+ * meanwhile.
+ */
+import type { Knex } from 'knex';
+
+/** One statement about the tables of a schema, named plainly; `?` in it is the JSON of its rows. */
+export type SchemaStatement = {
+  readonly schema: string;
+  readonly text: string;
+  readonly rows: string;
+  /** The position of the event all of it is of, where somebody has to know. */
+  readonly at?: string;
+};
+
+/** To be called before `runAll`, by each process. May be called by several at once. */
+export async function createRunAll(sql: Knex): Promise<void> {
+  await sql.transaction(async tx => {
+    await tx.raw(`select pg_advisory_xact_lock(hashtext('projections_run'))`);
+    const { rows } = await tx.raw(`select to_regproc('public.projections_run') is null as is_missing`);
+    if (rows[0].is_missing) await tx.raw(definition);
+  });
+}
+
+const definition = `
+  create function public.projections_run(schemas text[], ats text[], texts text[], variadic rows json[]) returns void
+  language plpgsql as $$
+  begin
+    for n in 1 .. cardinality(texts) loop
+      perform set_config('search_path', quote_ident(schemas[n]) || ', public', true);
+      perform set_config('apphub.at', ats[n], true);
+      execute texts[n] using rows[n];
+    end loop;
+    perform set_config('search_path', 'public', true);
+  end $$`;
+
+/** Runs them in order, inside the caller's transaction. */
+export async function runAll(tx: Knex, statements: readonly SchemaStatement[]): Promise<void> {
+  if (statements.length === 0) return;
+  const rows = statements.map(() => '?::json').join();
+  await tx.raw(`select public.projections_run(?::text[], ?::text[], ?::text[], ${rows})`, [
+    statements.map(({ schema }) => schema),
+    statements.map(({ at }) => at ?? ''),
+    statements.map(({ text }) => text.replace('?', '$1')),
+    ...statements.map(({ rows }) => rows),
+  ]);
+}
