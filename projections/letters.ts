@@ -63,7 +63,10 @@ export async function blockedStreams(tx: Knex, of: Of): Promise<Map<string, bigi
  * Events that are left out where they cannot be applied, because somebody said so. Kept for good: whatever is made anew comes to
  * them before it comes to where that was said.
  */
-export async function skippedOf(tx: Knex, { projection: { name } }: Of): Promise<Set<string>> {
+export async function skippedOf(
+  tx: Knex,
+  { projection: { name } }: Pick<Of, 'projection'>,
+): Promise<Set<string>> {
   const rows: { position: string }[] = await tx('projection_skips')
     .where({ projection: name })
     .select(tx.raw('position::text as position'));

@@ -4,6 +4,8 @@
  */
 import type { Knex } from 'knex';
 import type { Recorded } from '../domain/events.ts';
+import { skippedOf } from './letters.ts';
+import { noteStopped } from './past-mended.ts';
 import { pastSteps } from './past-steps.ts';
 import type { Kept } from './past-tables.ts';
 import { isOfEvent, wordsOf } from './poison.ts';
@@ -21,23 +23,22 @@ export async function keepCarefully(
   for (const of of behind) {
     if ((await tryOut(tx, of, events)) === undefined) continue;
     const stopped = new Set(of.stopped);
+    const skipped = await skippedOf(tx, of);
     for (const event of events) {
       if (stopped.has(event.stream)) continue;
       const error = await tryOut(tx, of, [event]);
-      if (error === undefined) continue;
+      if (error === undefined || skipped.has(event.position.toString())) continue;
       stopped.add(event.stream);
       found.push({ of, event, error: wordsOf(error) });
     }
   }
-  if (found.length > 0) {
-    const rows = found.map(({ of: { projection }, event, error }) => ({
-      name: projection.name,
-      stream: event.stream,
-      position: event.position.toString(),
-      error,
-    }));
-    await tx('past_stopped').insert(rows).onConflict(['name', 'stream']).ignore();
-  }
+  const stops = found.map(({ of: { projection }, event, error }) => ({
+    name: projection.name,
+    stream: event.stream,
+    position: event.position.toString(),
+    error,
+  }));
+  await noteStopped(tx, stops);
   return found;
 }
 

@@ -5,6 +5,7 @@
  * Views in a schema of their own show the rows of one position, so a query for today's tables answers for that day.
  */
 import type { Knex } from 'knex';
+import { beginAnew, createStopped, forgetStopped, mendedOf, stoppedOf } from './past-mended.ts';
 import type { Projection } from './projection.ts';
 
 /** Search for tables here, and they are as they were after the event at `apphub.as_of`. Nothing else is in it. */
@@ -34,6 +35,8 @@ export async function openPast(sql: Knex, projections: readonly Projection[]): P
   return sql.transaction(async tx => {
     await tx.raw(`select pg_advisory_xact_lock(hashtext('past'))`);
     await tx.raw(bookkeeping);
+    await createStopped(tx);
+    await beginAnew(tx, await mendedOf(tx));
     const names = projections.map(({ name }) => name);
     const gone: string[] = await tx('past_checkpoints').whereNotIn('name', names).delete().returning('name');
     for (const row of gone as unknown as { name: string }[])
@@ -53,8 +56,6 @@ const bookkeeping = `
   create table if not exists past_checkpoints (
     name text primary key, version integer not null, position bigint, reaches_out boolean not null,
     ahead_ms bigint not null default 0);
-  create table if not exists past_stopped (
-    name text not null, stream text not null, position bigint not null, error text not null, primary key (name, stream));
   create table if not exists past_moments (at timestamptz primary key, position bigint not null);
   create unique index if not exists past_moments_position on past_moments (position)`;
 
@@ -66,9 +67,15 @@ async function openOne(tx: Knex, projection: Projection): Promise<Kept> {
     .first('reaches_out', tx.raw('position::text as position'));
   if (row !== undefined) {
     const position = row.position === null ? null : BigInt(row.position);
-    const stopped = new Set<string>(await tx('past_stopped').where({ name }).pluck('stream'));
-    return { projection, schema, position, reachesOut: row.reaches_out, stopped };
+    return {
+      projection,
+      schema,
+      position,
+      reachesOut: row.reaches_out,
+      stopped: await stoppedOf(tx, projection),
+    };
   }
+  await forgetStopped(tx, projection);
   await tx.raw('drop schema if exists ?? cascade', [schema]);
   await tx.raw('create schema ??', [schema]);
   await tx.raw('set local search_path to ??, public', [schema]);
@@ -82,7 +89,6 @@ async function openOne(tx: Knex, projection: Projection): Promise<Kept> {
   await tx.raw('set local search_path to public');
   const fresh = { name, version, position: null, ahead_ms: 0, reaches_out: reachesOut };
   await tx('past_checkpoints').insert(fresh).onConflict('name').merge();
-  await tx('past_stopped').where({ name }).delete();
   return { projection, schema, position: null, reachesOut, stopped: new Set() };
 }
 

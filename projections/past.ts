@@ -7,6 +7,7 @@ import type { Knex } from 'knex';
 import { everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
 import { keepCarefully } from './past-careful.ts';
+import { mendedOf } from './past-mended.ts';
 import { pastSteps } from './past-steps.ts';
 import { type Kept, openPast } from './past-tables.ts';
 import { isOfEvent } from './poison.ts';
@@ -17,6 +18,8 @@ const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** Of one transaction. */
 const eventsMax = 1_000;
+/** How often it is looked whether what stopped a stream is mended. */
+const lookMsDefault = 5_000;
 /** Of the time that a full batch takes: whoever is far behind leaves room for others. */
 const restShare = 0.5;
 
@@ -29,7 +32,7 @@ export async function keepPast(
   sql: Knex,
   store: EventStore,
   projections: readonly Projection[],
-  { signal, log }: { signal: AbortSignal; log: PastLog },
+  { signal, log, lookMs = lookMsDefault }: { signal: AbortSignal; log: PastLog; lookMs?: number },
 ): Promise<void> {
   let retryMs = retryMsMin;
   const onProgress = () => {
@@ -39,7 +42,7 @@ export async function keepPast(
     try {
       await createRunAll(sql);
       const kept = await openPast(sql, projections);
-      await followPast({ sql, store, kept, signal, log }, onProgress);
+      await followPast({ sql, store, kept, signal, log, lookMs }, onProgress);
     } catch (error) {
       if (signal.aborted) return;
       log.error({ err: error, retryMs }, 'keeping the past stopped; trying again from its checkpoints');
@@ -58,6 +61,7 @@ type Deps = {
   readonly kept: readonly Kept[];
   readonly signal: AbortSignal;
   readonly log: PastLog;
+  readonly lookMs: number;
 };
 
 async function followPast(deps: Deps, onProgress: () => void): Promise<void> {
@@ -69,6 +73,7 @@ async function followPast(deps: Deps, onProgress: () => void): Promise<void> {
     signal: AbortSignal.any([signal, stop.signal]),
   });
   const told = await readTold(sql);
+  const looking = setInterval(() => void lookForMended(deps, stop), deps.lookMs);
   try {
     for await (const { events, position } of batches) {
       for (let at = 0; at < events.length; at += eventsMax) {
@@ -82,8 +87,16 @@ async function followPast(deps: Deps, onProgress: () => void): Promise<void> {
       onProgress();
     }
   } finally {
+    clearInterval(looking);
     stop.abort();
   }
+}
+
+/** Ends the following where something has to be begun anew. What fails here is looked at again. */
+async function lookForMended({ sql, kept }: Deps, stop: AbortController): Promise<void> {
+  if (kept.every(({ stopped }) => stopped.size === 0)) return;
+  const mended = await mendedOf(sql).catch(() => []);
+  if (mended.length > 0) stop.abort();
 }
 
 function oldest(kept: readonly Kept[]): bigint | null {
