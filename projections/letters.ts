@@ -30,9 +30,13 @@ export async function createLetters(sql: Knex): Promise<void> {
     alter table projection_generations add column if not exists letters_accepted boolean not null default false`);
 }
 
+/** May be called by several at once, which `if not exists` alone does not stand. */
 export async function createSkips(sql: Knex): Promise<void> {
-  await sql.raw(`create table if not exists projection_skips (
-    projection text not null, position bigint not null, primary key (projection, position))`);
+  await sql.transaction(async tx => {
+    await tx.raw(`select pg_advisory_xact_lock(hashtext('projection_skips'))`);
+    await tx.raw(`create table if not exists projection_skips (
+      projection text not null, position bigint not null, primary key (projection, position))`);
+  });
 }
 
 /** A start may bring the code that can apply them. */

@@ -93,10 +93,11 @@ export async function prepare(sql: Knex): Promise<void> {
   await createDeferred(sql);
   await createGenerations(sql);
   await createRunAll(sql);
-  await createAuditTables(sql);
   await createLetters(sql);
   await createEventTypes(sql);
   await retryAllLetters(sql);
+  // Last: where these are, the self-audit takes the others to be there too.
+  await createAuditTables(sql);
 }
 
 /** The others go on without it. */

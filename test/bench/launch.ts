@@ -168,6 +168,7 @@ async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
 function e2eOf(bench: Bench): E2E {
   return {
     signal: new AbortController().signal,
+    hasFailed: () => false,
     registerCleanup: (_name, cleanup) => bench.onClose(cleanup),
     async eventually<T>(ask: () => Promise<T> | T) {
       const answered = async () => ({ answer: await ask() });

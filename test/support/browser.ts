@@ -8,6 +8,7 @@ const executablePath = '/usr/bin/chromium';
 const machineChanged = /net::ERR_NETWORK_CHANGED/;
 const stepMsMax = 30_000;
 const tabsMax = 80;
+const shownCharsMax = 1_000;
 /** No sandbox: tests run as root. The others keep the browser from calling its makers. */
 const args = [
   '--no-sandbox',
@@ -22,8 +23,19 @@ const args = [
 /** A browser with an empty profile, and more of its own switches. It goes with the test. */
 export async function openBrowser(e2e: E2E, more: readonly string[] = []): Promise<Browser> {
   const browser = await chromium.launch({ executablePath, args: [...args, ...more] });
-  e2e.registerCleanup('browser', () => browser.close());
+  e2e.registerCleanup('browser', async () => {
+    if (e2e.hasFailed()) await tellPages(browser);
+    await browser.close();
+  });
   return browser;
+}
+
+/** What is seen in each of its pages. */
+async function tellPages(browser: Browser): Promise<void> {
+  for (const page of browser.contexts().flatMap(context => context.pages())) {
+    const text = await page.evaluate('document.documentElement.innerText').catch(String);
+    console.error(`${page.url()} shows: ${String(text).slice(0, shownCharsMax)}`);
+  }
 }
 
 export type Watched = {

@@ -9,6 +9,8 @@ export type E2E = {
   readonly signal: AbortSignal;
   /** Runs after the test in the opposite order of registration, even when the test or another cleanup fails. */
   registerCleanup(name: string, cleanup: Cleanup): void;
+  /** For cleanups that have something to say about a failure. */
+  hasFailed(): boolean;
   /** Asks again until the answer no longer throws, and fails with the last error after `ms`. */
   eventually<T>(ask: () => Promise<T> | T, ms?: number): Promise<T>;
 };
@@ -26,6 +28,7 @@ export function runE2E(name: string, scenario: (e2e: E2E, t: TestContext) => Pro
   test(name, { timeout: scenarioMsMax }, async t => {
     const cleanups: { name: string; cleanup: Cleanup }[] = [];
     const stop = new AbortController();
+    let hasFailed = false;
     t.after(async () => {
       stop.abort();
       const failures: Error[] = [];
@@ -39,14 +42,19 @@ export function runE2E(name: string, scenario: (e2e: E2E, t: TestContext) => Pro
       }
       assert.deepEqual(failures, [], 'cleanups failed');
     });
-    await scenario(
+    const running = scenario(
       {
         signal: stop.signal,
         registerCleanup: (cleanupName, cleanup) => void cleanups.push({ name: cleanupName, cleanup }),
+        hasFailed: () => hasFailed,
         eventually: (ask, ms = eventuallyMsMax) => eventually(ask, ms),
       },
       t,
     );
+    await running.catch((error: unknown) => {
+      hasFailed = true;
+      throw error;
+    });
   });
 }
 

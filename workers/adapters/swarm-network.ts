@@ -93,6 +93,8 @@ async function isRemoved({ api }: Swarm, networkId: string): Promise<boolean> {
   } catch (error) {
     const message = error instanceof Error ? error.message : '';
     if (/in use|active endpoints/i.test(message)) return false;
+    // As 500 where it is being removed for somebody else.
+    if (/network \S+ not found/i.test(message)) return true;
     throw error;
   }
 }
