@@ -49,12 +49,22 @@ function openBench(sql: Knex, store: EventStore, names: readonly string[]): Benc
   const revisions = new Map<string, bigint>();
   const found: Diverged[] = [];
   const repaired: Repaired[] = [];
+  let last = 0n;
+  const reached = (position: bigint, which: readonly string[]) =>
+    until(`${which} at ${position}`, async () => {
+      const rows = await sql('projection_checkpoints')
+        .whereIn('name', which)
+        .select(sql.raw('position::text as position'))
+        .catch(() => []);
+      return rows.length === which.length && rows.every(row => BigInt(row.position ?? -1) >= position);
+    });
   const write = async (type: string, stream: string, data: object) => {
     const cause = randomUUID();
     const metadata = { actor: 'tester', correlationId: cause, causationId: cause, time: at };
     const event = { id: randomUUID(), type, data: { ...data, at }, metadata };
     const { position } = await store.append(stream, [event] as never, revisions.get(stream) ?? 'none');
     revisions.set(stream, (revisions.get(stream) ?? -1n) + 1n);
+    last = position;
     return position;
   };
   const checked = async () => {
@@ -83,7 +93,9 @@ function openBench(sql: Knex, store: EventStore, names: readonly string[]): Benc
         tags: [{ key: 'team', value: 'alpha' }],
         ...more,
       }),
+    /** Everything that was written is in the tables, and all of them have been looked at since. */
     async round() {
+      await reached(last, names);
       for (let n = 0; n < 2; n += 1) {
         const { rows } = await sql.raw('select clock_timestamp() as now');
         await until('a round', async () => (await checked().catch(() => 0)) > Date.parse(rows[0].now));
@@ -93,10 +105,7 @@ function openBench(sql: Knex, store: EventStore, names: readonly string[]): Benc
       const position = await write('ProjectionRepairRequested', `platform.projection-${projection}`, {
         projection,
       });
-      await until('the request to be read', async () => {
-        const row = await sql('projection_checkpoints').where({ name: projection }).first('position');
-        return BigInt(row.position) >= position;
-      });
+      await reached(position, [projection]);
     },
   };
 }
