@@ -8,6 +8,7 @@ import type { Config } from '../platform/config.ts';
 import { listenTo } from '../platform/listen.ts';
 import type { Log } from '../platform/log.ts';
 import type { openPostgres } from '../platform/postgres.ts';
+import type { NearHeads } from '../platform/proof/near-head.ts';
 import { openReceipts, type Receipts } from '../platform/proof/receipts.ts';
 import { keepAuditTree } from '../workers/access/audit-tree.ts';
 import { keepWitnesses } from '../workers/access/audit-witnesses.ts';
@@ -22,6 +23,8 @@ type Parts = {
   readonly sql: ReturnType<typeof openPostgres>;
   readonly store: EventStore;
   readonly stored: StoredLog;
+  /** The heads of the tree, from those who keep it to those who wait for them in the same process. */
+  readonly nearHeads: NearHeads;
 };
 type Options = Pick<Config, 'audit' | 'dataDir' | 'databaseUrl' | 'publicUrl'> & {
   readonly secrets: { readonly instance: string };
@@ -48,6 +51,7 @@ export function openAuditTree(options: Options, parts: Parts): { close(): Promis
   });
   const running = keepAuditTree({
     ...parts,
+    near: parts.nearHeads,
     clock: systemClock,
     folder,
     origin: audit.origin ?? originOf(options),
@@ -79,5 +83,7 @@ function originOf({ publicUrl, secrets }: Options): string {
   return `${host}/audit/${digest}`;
 }
 
-export const openProofs = (options: Options, { sql }: Pick<Parts, 'sql'>): Promise<Receipts> =>
-  openReceipts(sql, listening(options));
+export const openProofs = (
+  options: Options,
+  { sql, nearHeads }: Pick<Parts, 'sql' | 'nearHeads'>,
+): Promise<Receipts> => openReceipts(sql, listening(options), nearHeads);

@@ -22,6 +22,7 @@ import { registerMetrics } from '../platform/metrics.ts';
 import { openPostgres } from '../platform/postgres.ts';
 import { Problem } from '../platform/problem.ts';
 import { openLags } from '../platform/projection-lag.ts';
+import { openNearHeads } from '../platform/proof/near-head.ts';
 import { answerReceipts } from '../platform/receipt-answers.ts';
 import { pingRedis } from '../platform/redis.ts';
 import { hurry, openServer, refuse } from '../platform/server.ts';
@@ -137,6 +138,7 @@ function openShared(options: RoomsOptions, closings: Closing[]) {
     docker: openConfigured({ engines, builds, sandbox, egress, sql, instance: secrets.instance, log }),
     egress,
     buildSecrets: openBuildSecrets(sql, secrets.buildSecret),
+    nearHeads: openNearHeads(),
   };
 }
 

@@ -3,6 +3,7 @@
  * while; all who wait are served by one look at the tables, so that many cost hardly more than one.
  */
 import type { Knex } from 'knex';
+import type { NearHeads } from './near-head.ts';
 import { type TreeReader, type TreeState, treeReader } from './tree-reader.ts';
 import { createTreeTables, headChannel, wantedChannel } from './tree-tables.ts';
 
@@ -42,7 +43,8 @@ export type Listen = (channel: string, onHeard: () => void) => Promise<() => Pro
 
 type Waiter = { readonly position: bigint; readonly resolve: (receipt: Receipt | undefined) => void };
 
-export async function openReceipts(sql: Knex, listen: Listen): Promise<Receipts> {
+/** `near`: those of a tree that may be kept in this process. */
+export async function openReceipts(sql: Knex, listen: Listen, near?: NearHeads): Promise<Receipts> {
   await createTreeTables(sql);
   const reader = treeReader(sql);
   const waiting = new Set<Waiter>();
@@ -65,7 +67,24 @@ export async function openReceipts(sql: Knex, listen: Listen): Promise<Receipts>
         look();
       });
   };
-  const stop = await listen(headChannel, look);
+  /** Those the head nearby has reached are answered at once; whether anybody is left whom it cannot serve, and should. */
+  const isServedNearby = (): boolean => {
+    const head = near?.newest;
+    if (head === undefined) return false;
+    let isServed = true;
+    for (const { position, resolve } of waiting) {
+      if (position > head.position) continue;
+      const receipt = head.prove(position);
+      if (receipt === undefined) isServed = false;
+      else resolve(receipt);
+    }
+    return isServed;
+  };
+  const lookIfFar = () => {
+    if (!isServedNearby()) look();
+  };
+  if (near !== undefined) near.onShown = lookIfFar;
+  const stop = await listen(headChannel, lookIfFar);
   const timer = setInterval(look, lookEveryMs).unref();
 
   return {
@@ -76,11 +95,12 @@ export async function openReceipts(sql: Knex, listen: Listen): Promise<Receipts>
       const waiter = { position, resolve };
       waiting.add(waiter);
       const late = setTimeout(() => resolve(undefined), waitMs);
-      if (performance.now() - askedMs > askEveryMs) {
+      near?.want();
+      if (near?.newest === undefined && performance.now() - askedMs > askEveryMs) {
         askedMs = performance.now();
         sql.raw('select pg_notify(?, ?)', [wantedChannel, '']).catch(() => undefined);
       }
-      look();
+      lookIfFar();
       return promise.finally(() => {
         clearTimeout(late);
         waiting.delete(waiter);

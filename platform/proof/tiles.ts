@@ -5,7 +5,7 @@
 import { type HashAt, hashBytes, hashNode } from './merkle.ts';
 
 export const tileWidth = 256;
-const tileHeight = 8;
+export const tileHeight = 8;
 const levelsMax = 7;
 
 export type TilePlace = { readonly level: number; readonly at: number };

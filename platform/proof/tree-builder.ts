@@ -3,10 +3,9 @@
  * it was last asked is handed out, to be stored. Never holds more than an open tile a level and what is not stored yet.
  */
 import { chainAfter, chainStart } from './checkpoint.ts';
-import { type Edge, openEdge, peaksAt } from './merkle.ts';
-import { edgeWidths, hashesOf, tileWidth } from './tiles.ts';
-
-const tileHeight = 8;
+import { type Edge, inclusionProof, openEdge, peaksAt } from './merkle.ts';
+import { openNewestNodes } from './newest-nodes.ts';
+import { edgeWidths, hashesOf, tileHeight, tileWidth } from './tiles.ts';
 
 type Grown = { readonly position: bigint; readonly id: string; readonly hash: Buffer };
 
@@ -28,6 +27,11 @@ export type TreeBuilder = {
   push(leaf: Grown): void;
   /** What was added since the last call. */
   take(): Changes;
+  /** Of a leaf that was pushed lately, in the tree of the first `size` leaves; undefined of one that is not in memory. */
+  prove(
+    position: bigint,
+    size: number,
+  ): { readonly index: number; readonly leafHash: Buffer; readonly proof: readonly Buffer[] } | undefined;
 };
 
 export type StoredTree = {
@@ -55,8 +59,15 @@ export function openTreeBuilder(stored: StoredTree): TreeBuilder {
   let leaves: Grown[] = [];
   let full: GrownTile[] = [];
   const changed = new Set<number>();
+  const newest = openNewestNodes(
+    level => levels[level],
+    () => edge.size,
+  );
+  for (const [n, hash] of (levels[0] ?? []).entries())
+    newest.note(0, Math.floor(stored.size / tileWidth) * tileWidth + n, hash);
 
   const onNode = (height: number, hash: Buffer) => {
+    newest.note(height, Math.floor((edge.size + 1) / 2 ** height) - 1, hash);
     if (height % tileHeight !== 0) return;
     const level = height / tileHeight;
     const open = levels[level] ?? [];
@@ -66,6 +77,7 @@ export function openTreeBuilder(stored: StoredTree): TreeBuilder {
     if (open.length < tileWidth) return;
     const at = Math.floor((edge.size + 1) / tileWidth ** (level + 1)) - 1;
     full.push({ level, at, hashes: Buffer.concat(open) });
+    if (level === 0) newest.turn();
     levels[level] = [];
     changed.delete(level);
   };
@@ -86,6 +98,18 @@ export function openTreeBuilder(stored: StoredTree): TreeBuilder {
       chain = chainAfter(chain, leaf.hash);
       position = leaf.position;
       leaves.push(leaf);
+      newest.place(leaf.position, edge.size - 1);
+    },
+    prove(position, size) {
+      const index = newest.leafOf(position);
+      if (index === undefined || index >= size) return undefined;
+      const { hashAt } = newest;
+      try {
+        return { index, leafHash: hashAt(0, index), proof: inclusionProof(index, size, hashAt) };
+      } catch (error) {
+        if (error instanceof RangeError) return undefined;
+        throw error;
+      }
     },
     take() {
       const open = [...changed].flatMap(level => {

@@ -16,6 +16,7 @@ import { chainAfter, chainStart, signCheckpoint } from '../../platform/proof/che
 import { exportLines } from '../../platform/proof/export-format.ts';
 import { leafOf } from '../../platform/proof/leaf.ts';
 import { hashLeaf, openEdge } from '../../platform/proof/merkle.ts';
+import { openNearHeads } from '../../platform/proof/near-head.ts';
 import { newSigner } from '../../platform/proof/note.ts';
 import { verifyStream } from '../../platform/proof/verify-stream.ts';
 import { keepAuditTree } from '../../workers/access/audit-tree.ts';
@@ -170,7 +171,9 @@ async function receipts(bench: Bench): Promise<void> {
   const sql = openPostgres(connectionString, { name: 'bench' });
   await createWorkerTables(sql);
   const database = { connectionString, sql, drop: () => sql.destroy() };
-  const api = await startApi({ store: events.store, stored: events.stored, database });
+  const nearHeads = openNearHeads();
+  const api = await startApi({ store: events.store, stored: events.stored, database, nearHeads });
+
   bench.onClose(() => api.close());
   const stop = new AbortController();
   const folder = path.join(bench.folder, 'audit');
@@ -186,6 +189,7 @@ async function receipts(bench: Bench): Promise<void> {
     checkpointSeconds: 60,
     listen: (channel, onHeard) => listenTo(connectionString, channel, onHeard),
     onPublished: () => undefined,
+    near: nearHeads,
     log: { warn: console.warn, error: console.error },
     signal: stop.signal,
   });

@@ -32,6 +32,7 @@ import { openPostgres } from '../../platform/postgres.ts';
 import { previewAddresses } from '../../platform/preview-address.ts';
 import { openInvites } from '../../platform/preview-invite.ts';
 import { openLags } from '../../platform/projection-lag.ts';
+import type { NearHeads } from '../../platform/proof/near-head.ts';
 import { openReceipts } from '../../platform/proof/receipts.ts';
 import { openRateLimiter, type RateLimits } from '../../platform/rate-limit.ts';
 import { answerReceipts } from '../../platform/receipt-answers.ts';
@@ -74,6 +75,8 @@ export type ApiOptions = {
   readonly corsOrigins?: readonly string[];
   readonly rateLimits?: RateLimits;
   readonly redisUrl?: string;
+  /** Of the tree that is kept in this process, if one is. */
+  readonly nearHeads?: NearHeads;
   readonly sessionTimes?: Partial<SessionTimes>;
   /** The provider people sign in at, once it is known where they reach the server. */
   readonly oidc?: OidcConfig;
@@ -118,8 +121,10 @@ export async function startApi(options: ApiOptions = {}) {
     startProjecting();
     await tablesAreThere(sql);
   }
-  const receipts = await openReceipts(sql, (channel, onHeard) =>
-    listenTo(connectionString, channel, onHeard),
+  const receipts = await openReceipts(
+    sql,
+    (channel, onHeard) => listenTo(connectionString, channel, onHeard),
+    options.nearHeads,
   );
   const fresh = await openFreshness(
     sql,

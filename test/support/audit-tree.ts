@@ -13,6 +13,7 @@ import { eventually } from './workers.ts';
 
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
+/** Receipts come from the tables, as where others keep the tree, unless `nearHeads` is given. */
 export async function startAudited(options: ApiOptions = {}, tree: Partial<AuditTreeDeps> = {}) {
   const store = memoryStore();
   const folder = mkdtempSync(path.join(os.tmpdir(), 'apphub-test-audited-'));
@@ -33,6 +34,7 @@ export async function startAudited(options: ApiOptions = {}, tree: Partial<Audit
     onPublished: () => undefined,
     log: quiet,
     signal: stop.signal,
+    ...(options.nearHeads === undefined ? {} : { near: options.nearHeads }),
     ...tree,
   });
   let apps = 0;

@@ -65,17 +65,19 @@ export function openSigning(deps: SigningDeps, { origin, builder, last, signer }
     wanted: () => {
       wantedMs = performance.now();
     },
+    /** Whether there is something no head has been signed of. */
+    isUnsigned: () => headSize < builder.size,
     /** Milliseconds until a checkpoint is due; Infinity while there is nothing to publish. */
     dueMs,
     headIfWanted: () => (isWanted() ? head() : undefined),
-    /** Signs what is due, or wanted and not signed yet. */
-    async sign(): Promise<void> {
+    /** Signs what is due, or wanted and not signed yet. Answers what was signed and stored. */
+    async sign(): Promise<Head | undefined> {
       const isDue = dueMs() === 0;
-      if (!isDue && !(isWanted() && headSize < builder.size)) return;
+      if (!isDue && !(isWanted() && headSize < builder.size)) return undefined;
       const signed = head();
-      if (signed === undefined) return;
+      if (signed === undefined) return undefined;
       await storeHead(deps.sql, signed);
-      if (!isDue) return;
+      if (!isDue) return signed;
       faultPoint('audit.checkpoint-signed');
       // The file first: it is what the tables are held against when they have to be made again.
       appendCheckpoints(deps.folder, [signed.checkpoint]);
@@ -84,6 +86,7 @@ export function openSigning(deps: SigningDeps, { origin, builder, last, signer }
       published = signed.checkpoint;
       publishedMs = Date.now();
       deps.onPublished();
+      return signed;
     },
   };
 }

@@ -8,6 +8,7 @@ import { auditTree, auditTreeId } from '../../domain/access/audit-tree.ts';
 import type { Batch, StoredEvent, StoredLog } from '../../eventstore/store.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import { readCheckpoints } from '../../platform/proof/checkpoint-file.ts';
+import type { NearHead, NearHeads } from '../../platform/proof/near-head.ts';
 import { openTreeBuilder, type TreeBuilder } from '../../platform/proof/tree-builder.ts';
 import { createTreeTables, wantedChannel } from '../../platform/proof/tree-tables.ts';
 import { attempt } from '../effect.ts';
@@ -20,6 +21,7 @@ import { openSigning, type SigningDeps } from './audit-signing.ts';
 import { addLeaves, report, said, soundUpTo, type Unsound, whyUnsound } from './audit-sound.ts';
 import {
   dropTrees,
+  type Head,
   lastCheckpoint,
   loadTree,
   promoteTree,
@@ -37,6 +39,8 @@ export type AuditTreeDeps = KeyDeps &
     readonly stored: StoredLog;
     /** Calls back for each announcement on a channel of the database. */
     readonly listen: (channel: string, onHeard: () => void) => Promise<() => Promise<void>>;
+    /** For whoever waits for heads in this process. */
+    readonly near?: NearHeads;
     readonly log: QueueLog;
     readonly signal: AbortSignal;
   };
@@ -64,10 +68,12 @@ async function keepOnce(deps: AuditTreeDeps, onProgress: () => void): Promise<vo
   const keeper = await openKeeper(deps);
   const stop = new AbortController();
   const alarm = openAlarm();
-  const stopListening = await deps.listen(wantedChannel, () => {
+  const onWanted = () => {
     keeper.wanted();
-    alarm.ring();
-  });
+    if (keeper.isUnsigned()) alarm.ring();
+  };
+  const stopListening = await deps.listen(wantedChannel, onWanted);
+  if (deps.near !== undefined) deps.near.onWanted = onWanted;
   const from = keeper.readPosition ?? 'start';
   const signal = AbortSignal.any([deps.signal, stop.signal]);
   const batches = deps.stored.follow({ from, signal })[Symbol.asyncIterator]();
@@ -90,13 +96,14 @@ async function keepOnce(deps: AuditTreeDeps, onProgress: () => void): Promise<vo
   } finally {
     alarm.close();
     stop.abort();
+    deps.near?.show(undefined);
     await stopListening();
     await batches.return?.(undefined);
   }
 }
 
 async function openKeeper(deps: AuditTreeDeps) {
-  const { sql, log } = deps;
+  const { sql, log, near } = deps;
   await createTreeTables(sql);
   const keys = await settleKeys(deps);
   const origin = keys.state.origin ?? deps.origin;
@@ -120,6 +127,9 @@ async function openKeeper(deps: AuditTreeDeps) {
     last,
     signer: () => (isLive && tree.isCurrent && unsound === undefined ? keys.signer : undefined),
   });
+  const show = (head: Head | undefined) => {
+    if (head !== undefined) near?.show(nearHead(builder, head));
+  };
   const find = async (found: Unsound | undefined) => {
     if (found === undefined || unsound !== undefined) return;
     unsound = found;
@@ -128,6 +138,7 @@ async function openKeeper(deps: AuditTreeDeps) {
   return {
     readPosition: tree.readPosition,
     wanted: signing.wanted,
+    isUnsigned: signing.isUnsigned,
     dueMs: signing.dueMs,
     async grow(batch: Batch<StoredEvent>): Promise<void> {
       await find(await addLeaves(deps, origin, builder, batch.events, last?.size ?? 0));
@@ -135,6 +146,7 @@ async function openKeeper(deps: AuditTreeDeps) {
       const head = signing.headIfWanted();
       const changes = builder.take();
       await saveTree(sql, tree, builder, { changes, readPosition: batch.position, head });
+      show(head);
     },
     /** Whether the tree is to be looked at afresh: something was asked for, or one that was made anew is whole. */
     async isOver({ events, caughtUp }: Batch<StoredEvent>): Promise<boolean> {
@@ -153,7 +165,18 @@ async function openKeeper(deps: AuditTreeDeps) {
           foundRoot: null,
           soundSize: await soundUpTo(sql, origin, builder.size),
         });
-      await signing.sign();
+      show(await signing.sign());
+    },
+  };
+}
+
+function nearHead(builder: TreeBuilder, { checkpoint }: Head): NearHead {
+  const { size, note } = checkpoint;
+  return {
+    position: checkpoint.position ?? -1n,
+    prove(position) {
+      const proved = builder.prove(position, size);
+      return proved && { ...proved, position, size, checkpoint: note };
     },
   };
 }
