@@ -5,16 +5,26 @@
 import type { Knex } from 'knex';
 import { everyContext, type Recorded } from '../domain/events.ts';
 import type { EventStore } from '../eventstore/store.ts';
-import { applySteps } from './apply.ts';
 import { makeScratch } from './audit-tables.ts';
-import { enter } from './generation.ts';
-import { mergeOps } from './merge.ts';
-import { type Op, opsOf, type Projection } from './projection.ts';
+import { applyCarefully, soundOpsOf } from './careful.ts';
+import { type Generation, schemaOf } from './generation.ts';
+import { isOfEvent } from './poison.ts';
+import type { Op, Projection } from './projection.ts';
 import { isSame, type Key, type Keyed, names, rowOf, type Written } from './ranges.ts';
 
 const eventsPerBatch = 2_000;
 
 export type Suspect = { readonly keyed: Keyed; readonly key: Key };
+
+/** What cannot be applied does nothing, as in the live tables. */
+function opsOf(projection: Projection, event: Recorded): readonly Op[] {
+  try {
+    return soundOpsOf(projection, event);
+  } catch (error) {
+    if (!isOfEvent(error)) throw error;
+    return [];
+  }
+}
 
 const whereOf = (op: Op) => (op.op === 'put' ? op.row : op.op === 'dropAll' ? op.where : op.key);
 const touches = (op: Op, { keyed, key }: Suspect) =>
@@ -82,7 +92,6 @@ async function inScratch(
   await sql
     .transaction(async tx => {
       await makeScratch(tx, projection, scratchOf(projection));
-      await enter(tx, scratchOf(projection));
       await tx.raw(`set local timezone = 'UTC'`);
       await tx.raw('set local statement_timeout = 0');
       await work(tx);
@@ -93,7 +102,10 @@ async function inScratch(
     });
 }
 
-export const scratchOf = ({ name }: Pick<Projection, 'name'>) => `p_${name}_scratch`;
+/** Of the tables of a third fold: below that of every other generation. */
+const scratchGeneration = -2;
+
+export const scratchOf = (projection: Pick<Projection, 'name'>) => schemaOf(projection, scratchGeneration);
 
 export async function loadStreams(
   store: EventStore,
@@ -101,20 +113,26 @@ export async function loadStreams(
   to: bigint,
 ): Promise<readonly Recorded[]> {
   const events: Recorded[] = [];
-  for (const stream of streams) events.push(...(await store.load(stream)).events);
+  for (const stream of streams) events.push(...(await store.load(stream, { isLenient: true })).events);
   return events
     .filter(({ position }) => position <= to)
     .sort((one, other) => (one.position < other.position ? -1 : 1));
 }
 
-/** In the schema that was entered. */
-export async function applyEvents(
-  tx: Knex,
-  projection: Projection,
-  events: readonly Recorded[],
-): Promise<void> {
-  const ops = events.flatMap(event => [...opsOf(projection, event)]);
-  await applySteps(tx, projection.tables, mergeOps(projection.tables, ops));
+/** One after the other, to the tables of the third fold. An event that cannot be applied stops its stream, as it does elsewhere. */
+export function openApplying(tx: Knex, projection: Projection) {
+  const of: Generation = {
+    projection,
+    generation: scratchGeneration,
+    role: 'shadow',
+    isChecked: false,
+    position: null,
+  };
+  const blocked = new Map<string, bigint>();
+  return async (events: readonly Recorded[]): Promise<void> => {
+    const { poison } = await applyCarefully(tx, of, events, blocked);
+    for (const [stream, { event }] of poison) blocked.set(stream, event.position);
+  };
 }
 
 /** Folds these streams event by event, and looks after each whether a suspect is what the live table has. */
@@ -128,11 +146,12 @@ export async function judge(
   const events = await loadStreams(store, new Set(suspects.flatMap(({ streams }) => streams)), to);
   const verdicts: Verdict[] = [];
   await inScratch(sql, projection, async tx => {
+    const apply = openApplying(tx, projection);
     const writers = suspects.map(() => [] as bigint[]);
     /** How many of its writers a suspect may hold, from the last time it was what the live table has. */
     const held = suspects.map(() => -1);
     for (const event of events) {
-      await applyEvents(tx, projection, [event]);
+      await apply([event]);
       const ops = opsOf(projection, event);
       for (const [at, suspect] of suspects.entries()) {
         if (!ops.some(op => touches(op, suspect))) continue;
@@ -159,14 +178,15 @@ export async function judgeByAll(
 ): Promise<readonly Verdict[]> {
   const verdicts: Verdict[] = [];
   await inScratch(sql, projection, async tx => {
+    const apply = openApplying(tx, projection);
     let due: Recorded[] = [];
     for await (const events of eventsUpTo({ store, signal }, to)) {
       due.push(...events.filter(({ type }) => type in projection.on));
       if (due.length < eventsPerBatch) continue;
-      await applyEvents(tx, projection, due);
+      await apply(due);
       due = [];
     }
-    await applyEvents(tx, projection, due);
+    await apply(due);
     for (const { keyed, key } of suspects)
       verdicts.push({ row: await rowOf(tx, keyed, scratchOf(projection), key), position: null });
   });

@@ -6,10 +6,10 @@ import type { Knex } from 'knex';
 import type { EventStore } from '../eventstore/store.ts';
 import { makeScratch } from './audit-tables.ts';
 import { readDivergences, type Stored } from './divergence.ts';
-import { enter, type Generation, schemaOf } from './generation.ts';
+import { type Generation, schemaOf } from './generation.ts';
 import type { Projection } from './projection.ts';
 import { isSame, type Key, keyOf, replaceRow, replaceRows, rowOf } from './ranges.ts';
-import { applyEvents, loadStreams, scratchOf } from './refold.ts';
+import { loadStreams, openApplying, scratchOf } from './refold.ts';
 import { advance } from './shadow.ts';
 
 /** Given up long before PostgreSQL looks for a deadlock. */
@@ -109,10 +109,8 @@ async function refoldRows(
   const scratch = scratchOf(projection);
   const from = schemaOf(projection, generation);
   await makeScratch(tx, projection, scratch);
-  await enter(tx, scratch);
   const streams = new Set(stored.flatMap(one => one.streams ?? []));
-  await applyEvents(tx, projection, await loadStreams(store, streams, position));
-  await tx.raw('set local search_path to public');
+  await openApplying(tx, projection)(await loadStreams(store, streams, position));
   const left: string[] = [];
   let rows = 0;
   for (const one of stored) {

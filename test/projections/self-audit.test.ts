@@ -276,6 +276,38 @@ suite('the self-audit', () => {
     );
   });
 
+  check('names and mends a row whose stream has an event that is skipped', [picky()], async bench => {
+    const change = (appId: string, name: string) =>
+      bench.write('RepositoryChanged', `apps.repository-${appId}`, { appId, changes: { name } });
+    await bench.register('a');
+    await change('a', 'second');
+    const poison = await change('a', 'bad');
+    await change('a', 'last');
+    await change('b', 'other');
+    const data = { projection: 'picky', position: `${poison}`, reason: 'It says nothing.' };
+    await bench.write('DeadLetterSkipped', 'platform.dead-letter-picky', data);
+    const { sql } = bench;
+    await bench.until('what is right', async () => {
+      const row = await sql('picky')
+        .where({ id: 'a' })
+        .first('name')
+        .catch(() => undefined);
+      return row?.name === 'last';
+    });
+    await bench.round();
+    assert.deepEqual(bench.found, []);
+    const table = await liveTable(sql, 'picky');
+    await sql(table).where({ id: 'a' }).update({ name: 'evil' });
+    const { divergences } = await bench.until('a finding', () => bench.found[0]);
+    assert.deepEqual(
+      divergences.map(({ key, columns }) => [key, columns]),
+      [['{"id":"a"}', ['name']]],
+    );
+    await bench.askRepair('picky');
+    await bench.until('the repair', () => bench.repaired.find(({ how }) => how === 'refolded'));
+    assert.equal((await sql('picky').where({ id: 'a' }).first('name')).name, 'last');
+  });
+
   check('knows a projection that depends on the clock', [onTheClock()], async bench => {
     for (let n = 0; n < 5; n += 1) await bench.register(`app-${n}`);
     const { divergences } = await bench.until('all', () => bench.found.find(({ rows }) => rows === 5));
@@ -372,6 +404,26 @@ suite('the self-audit', () => {
     assert.deepEqual(bench.found, []);
   });
 });
+
+/** One that cannot take every name. */
+function picky(): Projection {
+  return {
+    name: 'picky',
+    version: 1,
+    tables: { picky: ['id'] },
+    createTables: schema =>
+      schema.createTable('picky', t => {
+        t.text('id').primary();
+        t.text('name').notNullable();
+      }),
+    on: {
+      RepositoryChanged: ({ data }) => {
+        if (data.changes.name === 'bad') throw new TypeError('cannot read bad');
+        return [put('picky', { id: data.appId, name: data.changes.name ?? '' })];
+      },
+    },
+  };
+}
 
 function onTheClock(): Projection {
   return {
