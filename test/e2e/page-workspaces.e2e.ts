@@ -77,6 +77,7 @@ runE2E('a workspace is made, kept in a snapshot, put back and deleted by keyboar
   await page.keyboard.press('Escape');
   await holds(e2e, page, `document.activeElement?.textContent === 'Put back…'`);
   await page.keyboard.press('Enter');
+  await page.getByRole('dialog', { name: 'Put this snapshot back?' }).waitFor();
   await press(/^Put it back$/);
   await page.getByText('Putting a snapshot back').first().waitFor();
   const restored = { generation: 2, engine, volumes: volumes(2), bytes: 2_000_000, restoredInMs: 9 };
@@ -101,6 +102,7 @@ runE2E('a workspace is made, kept in a snapshot, put back and deleted by keyboar
   }
 
   await press(/^Remove…$/);
+  await page.getByRole('button', { name: 'Remove it' }).waitFor();
   await press(/^Remove it$/);
   await page.getByText('Removing it').first().waitFor();
   await say(id, 'ConfirmSnapshotRemoved', { snapshotId });

@@ -6,11 +6,21 @@ import { type E2E, runE2E } from '../support/e2e.ts';
 import { startOidc } from '../support/oidc.ts';
 import { makeHub } from '../support/stack.ts';
 
-/** What the page is told with the cookie it has, which no script of it can read. */
-const identity = (page: Page): Promise<{ status: number; data?: Record<string, unknown> }> =>
-  page.evaluate(
-    `fetch('/auth/identity').then(async answer => ({ status: answer.status, ...(await answer.json()) }))`,
-  );
+type Identity = { status: number; data?: Record<string, unknown> };
+
+/** What the page is told with the cookie it has, which no script of it can read. A page that is just being left cannot ask. */
+async function identity(page: Page): Promise<Identity> {
+  for (;;) {
+    await page.waitForLoadState();
+    try {
+      return await page.evaluate<Identity>(
+        `fetch('/auth/identity').then(async answer => ({ status: answer.status, ...(await answer.json()) }))`,
+      );
+    } catch (error) {
+      if (!/Execution context was destroyed|Failed to fetch/.test(String(error))) throw error;
+    }
+  }
+}
 
 async function begin(page: Page, url: string, place: string): Promise<void> {
   await page.goto(`${url}/auth/login?redirectTo=${encodeURIComponent(place)}`);

@@ -21,6 +21,8 @@ export const labelOf = {
   /** What it may use, in bytes and cores: what is promised on an engine is the sum of these. */
   memory: 'apphub.memory',
   cpus: 'apphub.cpus',
+  /** The port of its node at which a launch in a swarm is reached. */
+  port: 'apphub.port',
   /** The hosts it may reach, as JSON. */
   egress: 'apphub.egress',
   /** A volume with what the image has in a folder that it declares as one; it goes with its container. */

@@ -115,8 +115,19 @@ export function deathOf(
   return { reason: `${reason}${perhaps}`, exitCode, oomKilled: false };
 }
 
+/**
+ * The port of its node that leads to it. A manager that was away for a moment may have forgotten it (20.10 does: the node says again
+ * that the task runs, and not where), so it is written down at the service as well.
+ */
+export function hostPortOf({ service, task }: FoundService): number | undefined {
+  const kept = service.Spec.Labels[labelOf.port];
+  return (
+    task?.Status.PortStatus?.Ports?.[0]?.PublishedPort ?? (kept === undefined ? undefined : Number(kept))
+  );
+}
+
 export function launchOf(swarm: Swarm, found: FoundService): FoundLaunch {
-  const { service, task } = found;
+  const { service } = found;
   const { Labels: labels } = service.Spec;
   return {
     launchId: labels[labelOf.launch] ?? '',
@@ -127,7 +138,7 @@ export function launchOf(swarm: Swarm, found: FoundService): FoundLaunch {
     containerId: service.ID,
     engine: swarm.engine.name,
     state: stateOf(found),
-    hostPort: task?.Status.PortStatus?.Ports?.[0]?.PublishedPort ?? null,
+    hostPort: hostPortOf(found) ?? null,
     memoryBytes: Number(labels[labelOf.memory] ?? 0),
     cpus: Number(labels[labelOf.cpus] ?? 0),
     startedAt: service.CreatedAt,

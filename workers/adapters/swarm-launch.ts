@@ -15,7 +15,7 @@ import {
   type StartedContainer,
 } from './docker-types.ts';
 import { NoEngine } from './engine-types.ts';
-import { deathOf, type FoundService, findService, findServices, stateOf } from './swarm-found.ts';
+import { deathOf, type FoundService, findService, findServices, hostPortOf, stateOf } from './swarm-found.ts';
 import { noRegistry } from './swarm-guard.ts';
 import { lastLinesOf } from './swarm-logs.ts';
 import { ensureOverlay, removeOverlays } from './swarm-network.ts';
@@ -28,6 +28,8 @@ const lookEveryMs = 100;
 const startMsMax = 300_000;
 /** A task that no node has room for. */
 const pendingMsMax = 5_000;
+/** One that runs, and nobody knows where. */
+const portlessMsMax = 10_000;
 const goneMsMax = 20_000;
 const nameAttemptsMax = 40;
 const namePauseMs = 50;
@@ -119,11 +121,15 @@ async function placeOf(swarm: Swarm, request: StartContainerRequest): Promise<St
   const { launchId, deployment } = request;
   const begun = performance.now();
   let pendingSince: number | undefined;
+  let portlessSince: number | undefined;
   for (;;) {
     const found = await findService(swarm, launchId, deployment);
     if (found === undefined) throw new LaunchFailure('The service was removed');
     const place = runningAt(swarm, found);
-    if (place !== undefined) return place;
+    if (place !== undefined) {
+      await keepPort(swarm, found, place.hostPort);
+      return place;
+    }
     if (stateOf(found) === 'ended') throw await failureOf(swarm, found);
     const now = performance.now();
     pendingSince = found.task?.Status.State === 'pending' ? (pendingSince ?? now) : undefined;
@@ -131,6 +137,11 @@ async function placeOf(swarm: Swarm, request: StartContainerRequest): Promise<St
       const why = found.task?.Status.Err ?? 'it has no room';
       await removeDeployment(swarm, launchId, deployment);
       throw new NoEngine(`No node of the swarm takes it at present: ${why}`);
+    }
+    portlessSince = stateOf(found) === 'running' ? (portlessSince ?? now) : undefined;
+    if (portlessSince !== undefined && now - portlessSince > portlessMsMax) {
+      await removeDeployment(swarm, launchId, deployment);
+      throw new NoEngine('The swarm does not say at which port it runs');
     }
     if (now - begun > startMsMax) {
       const lastLines = await lastLinesOf(swarm, launchId, deployment);
@@ -141,9 +152,20 @@ async function placeOf(swarm: Swarm, request: StartContainerRequest): Promise<St
   }
 }
 
+/** Labels of a service are not those of its task, which goes on. Of several who do it at once one succeeds. */
+async function keepPort({ api }: Swarm, { service }: FoundService, hostPort: number): Promise<void> {
+  if (service.Spec.Labels[labelOf.port] !== undefined) return;
+  const handle = api.getService(service.ID);
+  const { Version: version, Spec: spec } = await handle.inspect();
+  const labels = { ...spec.Labels, [labelOf.port]: String(hostPort) };
+  await handle.update({ version: Number(version.Index), ...spec, Labels: labels }).catch((error: unknown) => {
+    if (!/out of sequence/i.test(String(error))) throw error;
+  });
+}
+
 function runningAt({ engine }: Swarm, found: FoundService): StartedContainer | undefined {
-  const { service, task, node } = found;
-  const hostPort = task?.Status.PortStatus?.Ports?.[0]?.PublishedPort;
+  const { service, node } = found;
+  const hostPort = hostPortOf(found);
   const host = node === undefined ? undefined : addressOf(node);
   if (stateOf(found) !== 'running' || hostPort === undefined || host === undefined) return undefined;
   return { containerId: service.ID, engine: engine.name, host, hostPort };

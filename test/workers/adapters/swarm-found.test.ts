@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { deathOf, type FoundService, stateOf } from '../../../workers/adapters/swarm-found.ts';
+import { deathOf, type FoundService, hostPortOf, stateOf } from '../../../workers/adapters/swarm-found.ts';
 import type { SwarmNode, SwarmTask } from '../../../workers/adapters/swarm-types.ts';
 
 const madeAt = '2026-01-01T10:00:00.5Z';
@@ -44,6 +44,16 @@ suite('a task of a swarm', () => {
     assert.equal(stateOf(second), 'ended');
     assert.equal(deathOf(second).reason, 'The node of the app was taken out of the swarm');
     assert.equal(stateOf(found('running', {}, { createdAt: '2026-01-01T10:00:03Z' })), 'running');
+  });
+
+  test('is reached where its node says, or else where it once said', () => {
+    const said = found('running', { PortStatus: { Ports: [{ PublishedPort: 32_768 }] } });
+    assert.equal(hostPortOf(said), 32_768);
+    const forgotten = found('running', { PortStatus: {} });
+    assert.equal(hostPortOf(forgotten), undefined);
+    const labels = { 'apphub.port': '32769' };
+    const kept = { ...forgotten, service: { ...service, Spec: { ...service.Spec, Labels: labels } } };
+    assert.equal(hostPortOf(kept), 32_769);
   });
 
   test('ended by itself, and its exit code is known', () => {
