@@ -1,7 +1,7 @@
 /**
- * Streams that stopped in the past and have gone on in the live tables since: their dead letter was applied, or skipped. What they
- * did belongs between what others did, so the versions of that projection are made anew. Once for each stream: where it stops
- * again, it is the past that cannot take it.
+ * Streams that stopped in the past and have gone on in the live tables since: their dead letter was applied, or skipped. What
+ * they did belongs between what others did, so the versions of that projection are made anew. Once for each stream: where it
+ * stops again, it is the past that cannot take it.
  */
 import type { Knex } from 'knex';
 import { createSkips } from './letters.ts';

@@ -119,7 +119,7 @@ export async function loadStreams(
     .sort((one, other) => (one.position < other.position ? -1 : 1));
 }
 
-/** One after the other, to the tables of the third fold. An event that cannot be applied stops its stream, as it does elsewhere. */
+/** One after the other, to the tables of the third fold. An event that cannot be applied stops its stream, as elsewhere. */
 export function openApplying(tx: Knex, projection: Projection) {
   const of: Generation = {
     projection,

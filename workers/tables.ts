@@ -40,7 +40,9 @@ export async function createWorkerTables(sql: Knex): Promise<void> {
 /** Resolves when every table has what was written up to here, or after a while: whoever misses something is found by a sweep. */
 export async function tablesHave(sql: Knex, position: bigint, signal: AbortSignal): Promise<void> {
   for (let waitedMs = 0; waitedMs < waitMsMax && !signal.aborted; waitedMs += lookEveryMs) {
-    const reached = await sql('projection_checkpoints').min('position as position').first();
+    const reached = await sql('projection_checkpoints').first(
+      sql.raw('min(coalesce(position, 0))::text as position'),
+    );
     if (reached?.position != null && BigInt(reached.position) >= position) return;
     await pause(lookEveryMs, signal);
   }

@@ -1,6 +1,6 @@
 /**
- * The newest head, for whoever waits for it in the process that keeps the tree: no table is asked, and nothing has to be announced
- * to somebody who is this near. Other processes, and what it cannot prove, go by the tables.
+ * The newest head, for whoever waits for it in the process that keeps the tree: no table is asked, and nothing has to be
+ * announced to somebody who is this near. Other processes, and what it cannot prove, go by the tables.
  */
 import type { Receipt } from './receipts.ts';
 

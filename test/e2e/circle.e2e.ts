@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import Dockerode from 'dockerode';
 import { WebSocket } from 'ws';
-import { labelOf } from '../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../workers/adapters/docker-labels.ts';
 import { runE2E } from '../support/e2e.ts';
 import { type Hub, startStack } from '../support/stack.ts';
 

@@ -70,6 +70,8 @@ runE2E('a workspace is made, kept in a snapshot, put back and deleted by keyboar
   await say(id, 'CompleteSnapshot', taken);
   await page.getByText('2.0 MB in 3 entries, stood still for 50 ms').waitFor();
 
+  await page.getByRole('region', { name: 'Workspace Orders of March' }).getByText('Ready').waitFor();
+
   // Asked first, with the safe answer under the finger; Escape leaves it as it is.
   await press(/^Put back…$/);
   await page.getByRole('dialog', { name: 'Put this snapshot back?' }).waitFor();

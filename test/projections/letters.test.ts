@@ -6,7 +6,6 @@ import type { Knex } from 'knex';
 import type { Recorded } from '../../domain/events.ts';
 import { memoryStore } from '../../eventstore/memory.ts';
 import type { EventStore } from '../../eventstore/store.ts';
-import { add, drop, type Projection, patch, put } from '../../projections/projection.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { checkProjector, liveDigests, reached, startProjector, until, write } from '../support/projector.ts';
 import { type Fault, tried, triedName } from '../support/tried-projection.ts';

@@ -7,7 +7,7 @@ import { get, type OutgoingHttpHeaders } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
-import { labelOf } from '../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../workers/adapters/docker-labels.ts';
 import type { E2E } from './e2e.ts';
 import { startGitServer } from './git-server.ts';
 import { ensureTestImages } from './images.ts';

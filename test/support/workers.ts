@@ -2,6 +2,7 @@
  * Workers as they run, without the HTTP side: a log in memory, the projector and its tables in a real PostgreSQL, the real Git
  * and the real engine. They can be stopped and started again over the same log and tables, as a process that was restarted.
  */
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -55,7 +56,7 @@ export const noDocker = new Proxy({} as Engines, {
 /** Everything workers need, but no workers yet. */
 export async function openWorkerBench(options: { docker?: Engines; store?: EventStore } = {}) {
   const { sql, drop, connectionString } = await testDatabase();
-  const inner = options.store ?? memoryStore();
+  const inner = tracked(options.store ?? memoryStore());
   const store = faulty(inner);
   const folder = await mkdtemp(path.join(os.tmpdir(), 'apphub-test-workers-'));
   const logged: Logged[] = [];
@@ -90,7 +91,7 @@ export async function openWorkerBench(options: { docker?: Engines; store?: Event
   };
   const running = new Set<{ close(): Promise<void> }>();
   const events: Recorded[] = [];
-  const following = follow(inner, events, stop.signal);
+  const followed = follow(inner, events, stop.signal);
 
   return {
     ...deps,
@@ -123,6 +124,21 @@ export async function openWorkerBench(options: { docker?: Engines; store?: Event
     ...askersOf(inner),
     /** Names of the folders that effects work in. */
     workFolders: () => readdir(workDir).catch(() => [] as string[]),
+    /** Resolves when the tables, and `events`, have everything that is in the log now. */
+    async projected(): Promise<void> {
+      const to = inner.last();
+      await eventually(async () => {
+        const row = await sql('projection_checkpoints')
+          .count('* as count')
+          .min(sql.raw('coalesce(position, 0)'))
+          .first();
+        assert.ok(
+          Number(row?.count) === projections.length && BigInt(row?.min ?? 0) >= to,
+          'tables are behind',
+        );
+        assert.ok(followed.position() >= to, 'events are behind');
+      });
+    },
     async logText(id: string): Promise<string> {
       const part = await deps.logs.read(id, 0, 1024 * 1024);
       return part?.bytes.toString('utf8') ?? '';
@@ -131,7 +147,7 @@ export async function openWorkerBench(options: { docker?: Engines; store?: Event
       for (const one of [...running]) await one.close();
       stop.abort();
       await projecting;
-      await following;
+      await followed.ended;
       await drop();
       await rm(folder, { recursive: true, force: true });
     },
@@ -153,10 +169,29 @@ function faulty(inner: EventStore): Faulty {
   };
 }
 
-async function follow(store: EventStore, events: Recorded[], signal: AbortSignal): Promise<void> {
-  for await (const batch of store.subscribe({ from: 'start', streamPrefixes: ['apps.'], signal })) {
-    events.push(...batch.events);
-  }
+function follow(store: EventStore, events: Recorded[], signal: AbortSignal) {
+  let position = 0n;
+  const run = async () => {
+    for await (const batch of store.subscribe({ from: 'start', streamPrefixes: ['apps.'], signal })) {
+      events.push(...batch.events);
+      position = batch.position ?? position;
+    }
+  };
+  return { position: () => position, ended: run() };
+}
+
+/** The same log, which knows where it ends. */
+function tracked(store: EventStore) {
+  let last = 0n;
+  return {
+    ...store,
+    last: () => last,
+    async append(...args: Parameters<EventStore['append']>) {
+      const { position } = await store.append(...args);
+      if (position > last) last = position;
+      return { position };
+    },
+  };
 }
 
 /** A command of somebody outside, each time of a new cause unless one is given. */

@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { labelOf } from '../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../workers/adapters/docker-labels.ts';
 import { chanceFrom, countFrom, seed } from '../support/chance.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { type GitServer, startGitServer } from '../support/git-server.ts';

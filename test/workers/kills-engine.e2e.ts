@@ -14,7 +14,7 @@ import { stateOf } from '../../commands/execute.ts';
 import { type LaunchCommand, launch } from '../../domain/apps/launch.ts';
 import { openLogger } from '../../platform/log.ts';
 import { openDocker } from '../../workers/adapters/docker.ts';
-import { labelOf } from '../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../workers/adapters/docker-labels.ts';
 import type { Engines } from '../../workers/adapters/engine-types.ts';
 import { chanceFrom, countFrom, seed } from '../support/chance.ts';
 import { alone, openTestDocker } from '../support/docker.ts';

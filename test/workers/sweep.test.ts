@@ -32,14 +32,7 @@ function openNotingQueue() {
   return { ran, queue: inlineQueue(effects, quiet) };
 }
 
-/** The tables know everything that is in the log. */
-async function projected(bench: WorkerBench): Promise<void> {
-  await eventually(async () => {
-    const { position } =
-      (await bench.sql('projection_checkpoints').min('position as position').first()) ?? {};
-    assert.ok(BigInt(position ?? 0) >= (bench.events.at(-1)?.position ?? 0n));
-  });
-}
+const projected = (bench: WorkerBench) => bench.projected();
 
 suite('a sweep', () => {
   let bench: WorkerBench;

@@ -4,6 +4,7 @@ import { cut, type Place } from './docker-builder.ts';
 import { buildOnBuildKit } from './docker-buildkit.ts';
 import { buildOnClassic } from './docker-classic.ts';
 import { packContext, readDockerfileText } from './docker-context.ts';
+import { type Labels, labelOf } from './docker-labels.ts';
 import {
   BuildFailure,
   type BuildImageRequest,
@@ -11,8 +12,6 @@ import {
   type BuiltImage,
   type Engine,
   type FoundImage,
-  type Labels,
-  labelOf,
   type Papers,
 } from './docker-types.ts';
 import { planOf } from './dockerfile-plan.ts';

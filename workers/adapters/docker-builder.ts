@@ -1,5 +1,6 @@
 /** What both builders of the engine are given and give back, and how they fail. */
-import { BuildFailure, type BuildImageRequest, type BuildPlan, type Labels } from './docker-types.ts';
+import type { Labels } from './docker-labels.ts';
+import { BuildFailure, type BuildImageRequest, type BuildPlan } from './docker-types.ts';
 
 const reasonCharsMax = 500;
 /** What the engine says when it, its network or its registry was at fault. */

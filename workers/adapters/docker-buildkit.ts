@@ -4,10 +4,11 @@
  */
 import { type BuilderAnswer, type BuilderRequest, cut, stepFailure } from './docker-builder.ts';
 import { openCell } from './docker-cell.ts';
+import { labelOf } from './docker-labels.ts';
 import { readMessages, textOfAux } from './docker-messages.ts';
 import { openSession } from './docker-session.ts';
 import { readTrace, type Vertex } from './docker-trace.ts';
-import { BuildFailure, type BuildPlan, type Engine, labelOf, secretsArg } from './docker-types.ts';
+import { BuildFailure, type BuildPlan, type Engine, secretsArg } from './docker-types.ts';
 
 const openLineCharsMax = 8_193;
 const traceId = 'moby.buildkit.trace';

@@ -2,10 +2,11 @@
 
 import { type BuilderAnswer, type BuilderRequest, cut, stepFailure } from './docker-builder.ts';
 import { packText } from './docker-context.ts';
+import { labelOf } from './docker-labels.ts';
 import { type Leftover, openLeftover } from './docker-leftovers.ts';
 import { type Message, readMessages, textOfAux } from './docker-messages.ts';
 import { markOf } from './docker-steps.ts';
-import { BuildFailure, cpuSharesDefault, type Engine, labelOf } from './docker-types.ts';
+import { BuildFailure, cpuSharesDefault, type Engine } from './docker-types.ts';
 
 const cpuPeriodUs = 100_000;
 const openLineCharsMax = 8_193;

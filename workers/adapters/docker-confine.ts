@@ -2,7 +2,8 @@
 import type Dockerode from 'dockerode';
 import type { EngineFacts } from './docker-engine-facts.ts';
 import type { ImageFacts, ImageUser } from './docker-image-facts.ts';
-import { LaunchFailure, labelOf, type StartContainerRequest } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import { LaunchFailure, type StartContainerRequest } from './docker-types.ts';
 
 /** `nobody` in nearly every image. Whoever asks by number who it is gets an answer, unlike with a number of our own. */
 const nobody: ImageUser = { uid: 65_534, gid: 65_534 };

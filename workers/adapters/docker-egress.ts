@@ -1,6 +1,8 @@
 /** Ways out for the launches of an engine: opened before a container starts, and again by a process that finds it running. */
+
+import { labelOf } from './docker-labels.ts';
 import { findNetworks, type LaunchNetwork } from './docker-network.ts';
-import { type Engine, LaunchFailure, labelOf } from './docker-types.ts';
+import { type Engine, LaunchFailure } from './docker-types.ts';
 
 /** The address of the proxy, for the container to be told. Undefined: nothing may leave. */
 export async function ensureWayOut(

@@ -1,7 +1,7 @@
 /** How a container ended, in words. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import { labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
 
 const reasonCharsMax = 500;
 const killed = 137;

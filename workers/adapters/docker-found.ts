@@ -1,5 +1,6 @@
 /** Finding what a launch has on the engine, by the labels it was given; and what an answer of the engine means. */
-import { type Engine, type FoundLaunch, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import type { Engine, FoundLaunch } from './docker-types.ts';
 import type { FoundNetwork } from './docker-usage-types.ts';
 
 const swarmLabel = 'com.docker.swarm.service.id';

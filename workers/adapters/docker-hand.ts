@@ -5,7 +5,8 @@
 import { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { isStatus, unless } from './docker-found.ts';
-import { type Engine, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import type { Engine } from './docker-types.ts';
 import type { WorkspaceSet } from './docker-workspace-types.ts';
 
 const emptyTarBytes = 1_024;

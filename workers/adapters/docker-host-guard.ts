@@ -11,8 +11,9 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type Dockerode from 'dockerode';
 import { isStatus, unless } from './docker-found.ts';
+import { labelOf } from './docker-labels.ts';
 import { reachOf } from './docker-reach.ts';
-import { type Engine, LaunchFailure, labelOf } from './docker-types.ts';
+import { type Engine, LaunchFailure } from './docker-types.ts';
 import { guardScript } from './host-guard-script.ts';
 
 const run = promisify(execFile);

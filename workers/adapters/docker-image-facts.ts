@@ -7,7 +7,8 @@
 import path from 'node:path';
 import { type TarEntry, untar } from './docker-archive.ts';
 import { isStatus, unless } from './docker-found.ts';
-import { type Engine, LaunchFailure, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import { type Engine, LaunchFailure } from './docker-types.ts';
 
 const imagesMax = 500;
 const volumesMax = 32;

@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { isStatus } from './docker-found.ts';
+import { labelOf } from './docker-labels.ts';
 import { leftoverTag } from './docker-leftovers.ts';
 import type { EngineImage, EngineRoom, EngineStore } from './docker-store-types.ts';
-import { type Engine, labelOf } from './docker-types.ts';
+import type { Engine } from './docker-types.ts';
 
 const apiWithTypes = [1, 42];
 

@@ -11,13 +11,13 @@ import { engineFacts } from './docker-engine-facts.ts';
 import { containerName, findContainer, findContainers, isStatus, unless } from './docker-found.ts';
 import { ensureHostGuard } from './docker-host-guard.ts';
 import { imageFacts } from './docker-image-facts.ts';
+import { labelOf } from './docker-labels.ts';
 import { lastLinesOf } from './docker-logs.ts';
 import { ensureNetwork, isWithinReach, type LaunchNetwork, removeNetworks } from './docker-network.ts';
 import { reachOf } from './docker-reach.ts';
 import {
   type Engine,
   LaunchFailure,
-  labelOf,
   type StartContainerRequest,
   type StartedContainer,
 } from './docker-types.ts';

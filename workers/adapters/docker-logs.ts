@@ -3,7 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { endOf, inspectSettled } from './docker-end.ts';
 import { deploymentOf, findContainer, isOfSwarm, isStatus } from './docker-found.ts';
-import { type ContainerDeath, type Engine, type LogsRequest, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import type { ContainerDeath, Engine, LogsRequest } from './docker-types.ts';
 
 export const tailLinesMax = 10_000;
 export const lastLinesMax = 20;

@@ -12,8 +12,9 @@ import os from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { isStatus, unless } from './docker-found.ts';
+import { labelOf } from './docker-labels.ts';
 import { reachOf } from './docker-reach.ts';
-import { type Engine, LaunchFailure, labelOf, type StartContainerRequest } from './docker-types.ts';
+import { type Engine, LaunchFailure, type StartContainerRequest } from './docker-types.ts';
 import { freeSubnets, type Range, rangeOf } from './subnets.ts';
 
 const interfaceCharsMax = 15;

@@ -2,7 +2,8 @@
 import { restoreWaysOut } from './docker-egress.ts';
 import { findContainers, unless } from './docker-found.ts';
 import { ensureHostGuard } from './docker-host-guard.ts';
-import { type Engine, type EngineAnswer, LaunchFailure, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import { type Engine, type EngineAnswer, LaunchFailure } from './docker-types.ts';
 
 /** Whatever is made for a moment is gone by then. */
 const momentSecondsMax = 300;

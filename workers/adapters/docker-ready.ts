@@ -9,8 +9,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { endOf, inspectSettled } from './docker-end.ts';
 import { deploymentOf, isStatus } from './docker-found.ts';
 import { healthCommandOf, runHealthCheck, type Verdict } from './docker-health.ts';
+import { labelOf } from './docker-labels.ts';
 import { lastLinesOf } from './docker-logs.ts';
-import { type Engine, LaunchFailure, labelOf, type ReadyRequest } from './docker-types.ts';
+import { type Engine, LaunchFailure, type ReadyRequest } from './docker-types.ts';
 
 const probeMsMax = 5_000;
 const lookMsMin = 1_000;

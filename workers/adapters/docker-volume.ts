@@ -1,7 +1,8 @@
 /** Single volumes of workspaces: how they are called, how they are found, and that they are there. */
 import { createHash } from 'node:crypto';
 import { isStatus, unless } from './docker-found.ts';
-import { type Engine, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import type { Engine } from './docker-types.ts';
 import { type FoundVolume, WorkspaceFailure } from './docker-workspace-types.ts';
 
 /** The same path always has the same name in a set, so a volume is found again and never made twice. */

@@ -3,7 +3,8 @@ import type { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { findContainer, isStatus, unless } from './docker-found.ts';
 import { openHand, removeHandsOf } from './docker-hand.ts';
-import { type Engine, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import type { Engine } from './docker-types.ts';
 import { listVolumes, makeVolume, refuseTooMany, requireVolume } from './docker-volume.ts';
 import { prepareVolumes } from './docker-workspace-prepare.ts';
 import {

@@ -1,7 +1,7 @@
 /** Which of several engines something goes to: the one with most left of what it may promise. */
 import type { EngineLimits } from '../../platform/engines-config.ts';
+import type { Labels } from './docker-labels.ts';
 import type { Machine } from './docker-store-types.ts';
-import type { Labels } from './docker-types.ts';
 import type { Promised } from './engine-types.ts';
 
 /** An engine that has the image already may be so much fuller than one that would have to be brought it. */

@@ -1,11 +1,12 @@
 /** The words of several engines: how they are asked as one, and what each can be asked for the sake of the others. */
+
+import type { Labels } from './docker-labels.ts';
 import type { Machine } from './docker-store-types.ts';
 import type {
   BuildLimits,
   Docker,
   EngineAnswer,
   FoundLaunch,
-  Labels,
   StartContainerRequest,
 } from './docker-types.ts';
 import type { FoundNetwork } from './docker-usage-types.ts';

@@ -4,13 +4,13 @@
  */
 import type { EngineConfig } from '../../platform/engines-config.ts';
 import type { Log } from '../../platform/log.ts';
+import { labelOf } from './docker-labels.ts';
 import {
   type ContainerDeath,
   type Docker,
   type EngineAnswer,
   LaunchFailure,
   type LogsRequest,
-  labelOf,
   type StartContainerRequest,
 } from './docker-types.ts';
 import type { Claims } from './engine-claims.ts';

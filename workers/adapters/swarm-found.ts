@@ -5,7 +5,8 @@
 
 import { endOf } from './docker-end.ts';
 import { deploymentOf } from './docker-found.ts';
-import { type ContainerDeath, type FoundLaunch, labelOf } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import type { ContainerDeath, FoundLaunch } from './docker-types.ts';
 import {
   byLabels,
   comingStates,
@@ -116,8 +117,8 @@ export function deathOf(
 }
 
 /**
- * The port of its node that leads to it. A manager that was away for a moment may have forgotten it (20.10 does: the node says again
- * that the task runs, and not where), so it is written down at the service as well.
+ * The port of its node that leads to it. A manager that was away for a moment may have forgotten it (20.10 does: the node says
+ * again that the task runs, and not where), so it is written down at the service as well.
  */
 export function hostPortOf({ service, task }: FoundService): number | undefined {
   const kept = service.Spec.Labels[labelOf.port];

@@ -5,11 +5,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { containerName, deploymentOf, isStatus, unless } from './docker-found.ts';
 import { imageFacts } from './docker-image-facts.ts';
+import { labelOf } from './docker-labels.ts';
 import { pullImage } from './docker-registry.ts';
 import { imageOf } from './docker-transfer.ts';
 import {
   LaunchFailure,
-  labelOf,
   type PushedImage,
   type StartContainerRequest,
   type StartedContainer,

@@ -1,8 +1,9 @@
 /** What launches in a swarm say, and the news that they have ended. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { deploymentOf, isStatus } from './docker-found.ts';
+import { labelOf } from './docker-labels.ts';
 import { demultiplex, lastLinesMax, readable, tailLinesMax } from './docker-logs.ts';
-import { type ContainerDeath, type LogsRequest, labelOf } from './docker-types.ts';
+import type { ContainerDeath, LogsRequest } from './docker-types.ts';
 import { deathOf, findService, findServices, stateOf } from './swarm-found.ts';
 import type { Swarm } from './swarm-types.ts';
 

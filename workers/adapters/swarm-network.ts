@@ -5,7 +5,8 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { isStatus, unless } from './docker-found.ts';
-import { LaunchFailure, labelOf, type StartContainerRequest } from './docker-types.ts';
+import { labelOf } from './docker-labels.ts';
+import { LaunchFailure, type StartContainerRequest } from './docker-types.ts';
 import type { FoundNetwork } from './docker-usage-types.ts';
 import { NoEngine } from './engine-types.ts';
 import { isTaken, type Swarm } from './swarm-types.ts';

@@ -15,6 +15,7 @@ import type { BuildSecrets } from '../../platform/build-secrets.ts';
 import { faultPoint } from '../../platform/fault.ts';
 import type { LogWriter } from '../../platform/log-store.ts';
 import { maskSecrets } from '../../platform/mask.ts';
+import { labelOf } from '../adapters/docker-labels.ts';
 import type { Machine } from '../adapters/docker-store-types.ts';
 import {
   BuildFailure,
@@ -22,7 +23,6 @@ import {
   type BuildPlan,
   type BuildSecret,
   type Docker,
-  labelOf,
   type Papers,
 } from '../adapters/docker-types.ts';
 import type { Engines } from '../adapters/engine-types.ts';

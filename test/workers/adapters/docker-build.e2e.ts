@@ -4,7 +4,8 @@ import { symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BuildFailure, type BuildImageRequest, labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
+import { BuildFailure, type BuildImageRequest } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type Dockerode from 'dockerode';
-import { LaunchFailure, labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
+import { LaunchFailure } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { ensureTestImages } from '../../support/images.ts';
 

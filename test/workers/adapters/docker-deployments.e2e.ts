@@ -1,7 +1,7 @@
 /** The containers of one launch beside each other: each is found, heard and removed by its number. */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { ensureTestImages } from '../../support/images.ts';
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { BuildFailure, labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
+import { BuildFailure } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 

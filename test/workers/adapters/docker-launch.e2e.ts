@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import {
   type ContainerDeath,
   LaunchFailure,
-  labelOf,
   type StartContainerRequest,
   type StartedContainer,
 } from '../../../workers/adapters/docker-types.ts';

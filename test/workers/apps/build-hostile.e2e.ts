@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { readBuilds } from '../../../platform/build-config.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';

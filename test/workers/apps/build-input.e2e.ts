@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { buildInput } from '../../../domain/apps/build-input.ts';
 import { statementOf } from '../../../read-api/apps/provenance.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';

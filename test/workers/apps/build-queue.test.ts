@@ -55,12 +55,7 @@ async function open(t: TestContext) {
   return { bench, state, at };
 }
 
-const projected = (bench: WorkerBench) =>
-  eventually(async () => {
-    const { position } =
-      (await bench.sql('projection_checkpoints').min('position as position').first()) ?? {};
-    assert.ok(BigInt(position ?? 0) >= (bench.events.at(-1)?.position ?? 0n));
-  });
+const projected = (bench: WorkerBench) => bench.projected();
 const target = (bench: WorkerBench) => ({ store: bench.store, wrote: () => undefined });
 const startedInOrder = (bench: WorkerBench) =>
   bench.events

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { openLogger } from '../../../platform/log.ts';
 import { openDocker } from '../../../workers/adapters/docker.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import type { Engines } from '../../../workers/adapters/engine-types.ts';
 import { alone, openTestDocker } from '../../support/docker.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';

@@ -12,7 +12,7 @@ import { openSegmentStorage } from '../../../eventstore/embedded/segment-storage
 import { startLogServer } from '../../../eventstore/embedded/server.ts';
 import { openLog } from '../../../eventstore/esdb.ts';
 import { openLogger } from '../../../platform/log.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import { createWorkerTables } from '../../../workers/tables.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';

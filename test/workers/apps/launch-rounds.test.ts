@@ -12,19 +12,12 @@ import { makeRoom, NoRoom, openRoom } from '../../../workers/apps/room.ts';
 import { inlineQueue } from '../../../workers/inline-queue.ts';
 import { createWorkerTables } from '../../../workers/tables.ts';
 import { failLaunch, markRunning, startLaunch } from '../../support/play.ts';
-import { eventually, found, history, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
+import { found, history, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
 
 const image = { image: 'apphub/app:1', imageId: 'sha256:1' };
 const nobody = inlineQueue([], { warn: () => undefined, error: () => undefined });
 
-/** The tables know everything that is in the log. */
-async function projected(bench: WorkerBench): Promise<void> {
-  await eventually(async () => {
-    const { position } =
-      (await bench.sql('projection_checkpoints').min('position as position').first()) ?? {};
-    assert.ok(BigInt(position ?? 0) >= (bench.events.at(-1)?.position ?? 0n));
-  });
-}
+const projected = (bench: WorkerBench) => bench.projected();
 
 type Target = { store: WorkerBench['store']; wrote: () => void };
 

@@ -46,13 +46,7 @@ suite('a look at the branches', () => {
     const data = { appId, run, attempt: 1, ...why, retryAt: null, durationMs: 1, at: at() };
     return bench.say(ingestion, appId, { type: 'FailIngestion', data });
   }
-  /** The tables know all that is in the log. */
-  const projected = () =>
-    eventually(async () => {
-      const { position } =
-        (await bench.sql('projection_checkpoints').min('position as position').first()) ?? {};
-      assert.ok(BigInt(position ?? 0) >= (bench.events.at(-1)?.position ?? 0n));
-    });
+  const projected = () => bench.projected();
 
   /** An app with one commit that can be ingested, and is. */
   async function app(appId: string, more: { ref?: string } = {}) {

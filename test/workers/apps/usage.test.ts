@@ -11,7 +11,7 @@ import type { Engines } from '../../../workers/adapters/engine-types.ts';
 import { meterLaunches, readMeters, type UsageDeps } from '../../../workers/apps/usage.ts';
 import { createWorkerTables } from '../../../workers/tables.ts';
 import { bringUp, confirmRetired, markRunning, startLaunch } from '../../support/play.ts';
-import { eventually, found, history, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
+import { found, history, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
 
 const image = { image: 'apphub/app:1', imageId: 'sha256:1' };
 const begun = Date.parse('2026-03-10T12:00:00.000Z');
@@ -44,12 +44,7 @@ suite('the meters of launches', { concurrency: 1 }, () => {
     await bench.sql('worker_usage').delete();
   });
 
-  const projected = () =>
-    eventually(async () => {
-      const { position } =
-        (await bench.sql('projection_checkpoints').min('position as position').first()) ?? {};
-      assert.ok(BigInt(position ?? 0) >= (bench.events.at(-1)?.position ?? 0n));
-    });
+  const projected = () => bench.projected();
   const running = async (owner: string): Promise<string> => {
     const id = await bench.requestLaunch({ ...image, owner });
     await startLaunch(target, id);

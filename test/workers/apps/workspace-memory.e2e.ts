@@ -7,7 +7,7 @@ import { stateOf } from '../../../commands/execute.ts';
 import { launch } from '../../../domain/apps/launch.ts';
 import { workspace } from '../../../domain/apps/workspace.ts';
 import type { WorkspaceCommand } from '../../../domain/apps/workspace-state.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import { countFrom } from '../../support/chance.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { ensureTestImages } from '../../support/images.ts';

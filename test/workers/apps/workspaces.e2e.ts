@@ -14,7 +14,7 @@ import { type LaunchCommand, launch } from '../../../domain/apps/launch.ts';
 import { workspace } from '../../../domain/apps/workspace.ts';
 import type { WorkspaceCommand, WorkspaceSource } from '../../../domain/apps/workspace-state.ts';
 import { readWorkspaces } from '../../../platform/workspace-config.ts';
-import { labelOf } from '../../../workers/adapters/docker-types.ts';
+import { labelOf } from '../../../workers/adapters/docker-labels.ts';
 import { openTestDocker } from '../../support/docker.ts';
 import { ensureTestImages } from '../../support/images.ts';
 import { eventually, found, history, openWorkerBench, type WorkerBench } from '../../support/workers.ts';
