@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { inspect } from 'node:util';
 import Dockerode from 'dockerode';
 import type { EngineTls } from '../../platform/engines-config.ts';
 import type { EngineAnswer } from './docker-types.ts';
@@ -49,7 +50,8 @@ function failing<A extends http.Agent>(agent: A): A {
     request.once('response', answer => answer.on('error', error => request.emit('error', error)));
     addRequest.call(agent, request, ...rest);
   };
-  return Object.assign(agent, { addRequest: adding });
+  // docker-modem spells out all that it sends, for a log that nobody reads: not all the sockets with it.
+  return Object.assign(agent, { addRequest: adding, [inspect.custom]: () => 'agent' });
 }
 
 /** Whether the engine answers within 2 s, and if not a sentence for people. */
