@@ -177,19 +177,23 @@ export function plan(followed: readonly Generation[], { events, position: to }: 
   if (to === null) return undefined;
   const behind = followed.filter(({ position }) => position === null || position < to);
   if (behind.length === 0) return undefined;
+  const first = events[0]?.position ?? 0n;
+  const asking = events.filter(({ data }) => 'projection' in data);
   const parts = behind.map((one): Part => {
     const { projection, position, generation } = one;
     const { name, version } = projection;
-    const unseen = position === null ? events : events.filter(event => event.position > position);
+    const isUnseen = (event: Recorded) => position === null || event.position > position;
+    const unseen = position === null || first > position ? events : events.filter(isUnseen);
     const statements = statementsIfSound(projection, unseen);
     one.position = to;
     const from = position?.toString() ?? null;
     const schema = schemaOf(projection, generation);
     const isLive = one.role === 'live';
-    const requests = isLive ? unseen.filter(event => isRequest(event, name)) : [];
-    const letterRequests = unseen.filter(event => isLetterRequest(event, name));
-    const asked = { requests, letterRequests } as Pick<Part, 'requests' | 'letterRequests'>;
-    return { schema, name, version, generation, isLive, from, events: unseen, statements, of: one, ...asked };
+    const asked = asking.filter(isUnseen);
+    const requests = isLive ? asked.filter(event => isRequest(event, name)) : [];
+    const letterRequests = asked.filter(event => isLetterRequest(event, name));
+    const both = { requests, letterRequests } as Pick<Part, 'requests' | 'letterRequests'>;
+    return { schema, name, version, generation, isLive, from, events: unseen, statements, of: one, ...both };
   });
   return { parts, to, at: events.at(-1)?.created ?? null, types: typesOf(events) };
 }

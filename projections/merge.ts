@@ -54,11 +54,17 @@ function keyOf(row: Row, columns: readonly string[]): Row {
   return Object.fromEntries(columns.map(column => [column, row[column] ?? null]));
 }
 
+/** JSON, or as good as: a text that needs nothing to be escaped is quoted as it is. No two values have the same name. */
+function nameOf(value: Json | undefined): string {
+  if (typeof value === 'string' && !/["\\]/.test(value)) return `"${value}"`;
+  return JSON.stringify(value ?? null);
+}
+
 function changeOf(work: Pending, key: Row, columns: readonly string[]): Change {
-  const first = JSON.stringify(key[columns[0] ?? ''] ?? null);
+  const first = nameOf(key[columns[0] ?? '']);
   const group = work.changes.get(first) ?? new Map<string, { key: Row; change: Change }>();
   work.changes.set(first, group);
-  const name = JSON.stringify(columns.map(column => key[column] ?? null));
+  const name = columns.length === 1 ? first : columns.map(column => nameOf(key[column])).join();
   const entry = group.get(name) ?? { key, change: { reset: false } };
   group.set(name, entry);
   return entry.change;
@@ -132,7 +138,7 @@ function forget(work: Pending, where: Row, columns: readonly string[]): void {
     );
   }
   work.deleteWhere.push(where);
-  const group = work.changes.get(JSON.stringify(where[columns[0] ?? ''] ?? null));
+  const group = work.changes.get(nameOf(where[columns[0] ?? '']));
   for (const [name, { key }] of group ?? []) {
     if (bound.every(column => sameJson(key[column], where[column]))) group?.delete(name);
   }
