@@ -145,8 +145,10 @@ async function openKeeper(deps: AuditTreeDeps) {
       isLive ||= batch.caughtUp;
       const head = signing.headIfWanted();
       const changes = builder.take();
-      await saveTree(sql, tree, builder, { changes, readPosition: batch.position, head });
+      const saving = saveTree(sql, tree, builder, { changes, readPosition: batch.position, head });
+      // Nobody has to wait until it is stored: whoever goes on after a kill comes to the same tree, for the log has the events.
       show(head);
+      await saving;
     },
     /** Whether the tree is to be looked at afresh: something was asked for, or one that was made anew is whole. */
     async isOver({ events, caughtUp }: Batch<StoredEvent>): Promise<boolean> {
