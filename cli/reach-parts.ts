@@ -11,7 +11,11 @@ import { Unreachable, UsageError } from './exit.ts';
 import { openParts } from './parts.ts';
 
 type Addresses = { readonly databaseUrl: string; readonly eventstoreUrl: string };
-export type Reached = Addresses & { close(): Promise<void> };
+export type Reached = Addresses & {
+  /** Others may be using them now. */
+  readonly isShared: boolean;
+  close(): Promise<void>;
+};
 
 const fileOf = (dataDir: string) => path.join(dataDir, 'parts.json');
 
@@ -25,10 +29,10 @@ export function noteParts(dataDir: string, { databaseUrl, eventstoreUrl }: Addre
 export async function reachParts(config: Config, log: Log): Promise<Reached> {
   const { databaseUrl, eventstoreUrl, dataDir } = config;
   if (databaseUrl !== undefined && eventstoreUrl !== undefined)
-    return { databaseUrl, eventstoreUrl, close: async () => undefined };
+    return { databaseUrl, eventstoreUrl, isShared: true, close: async () => undefined };
   if (!existsSync(dataDir)) throw new UsageError(`There is nothing in ${dataDir}; name it with --data`);
   const lock = lockOf(dataDir);
-  if (lock === undefined) return { ...addressesOf(config), close: async () => undefined };
+  if (lock === undefined) return { ...addressesOf(config), isShared: true, close: async () => undefined };
   try {
     // Nobody is to be bothered by jobs: this looks, and does nothing.
     const parts = await openParts({ ...config, redisUrl: 'redis://unused', allowInlineMode: true }, log);
@@ -36,7 +40,7 @@ export async function reachParts(config: Config, log: Log): Promise<Reached> {
       await parts.close();
       lock.release();
     };
-    return { ...parts.config, close };
+    return { ...parts.config, isShared: false, close };
   } catch (error) {
     lock.release();
     throw error;

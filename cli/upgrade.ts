@@ -18,6 +18,9 @@ import { defineVerb, type Verb } from './verb.ts';
 const tellMs = 5_000;
 const connectionsMax = 4;
 
+/** Whoever runs beside it gets the machine for a third of the time. */
+const restShare = 0.5;
+
 const check = defineVerb({
   summary: 'Fold the whole log with this version, and compare with the tables that are read',
   words: '',
@@ -45,6 +48,7 @@ such as by a new version of a projection, and with 1 when not. A start of the sa
         knownTypes,
         projections,
         signal,
+        restShare: reached.isShared ? restShare : 0,
         onProgress: progressOf(out),
       });
       await keepReport(sql, report);

@@ -2,6 +2,7 @@
  * The whole log folded by the code at hand, into tables that nobody reads and that go when the check is over. The log is read as
  * it is stored, so that what cannot be lifted to today's shape, and what nobody knows any more, is seen.
  */
+import { setTimeout as rest } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { everyContext, type Recorded } from '../domain/events.ts';
 import type { StoredEvent, StoredLog } from '../eventstore/store.ts';
@@ -29,6 +30,8 @@ export type FoldDeps = {
   readonly upcast: (type: string, data: never) => unknown;
   readonly knownTypes: ReadonlySet<string>;
   readonly signal: AbortSignal;
+  /** After each piece it rests for so much of the time that this took; by default not at all. */
+  readonly restShare?: number;
   /** Called with the position up to which everything is folded, and how many events that were. */
   onProgress?(position: bigint, events: number): void;
 };
@@ -90,6 +93,7 @@ export async function foldTo(
   const stop = new AbortController();
   const signal = AbortSignal.any([deps.signal, stop.signal]);
   let due: Recorded[] = [];
+  let begun = performance.now();
   const flush = async (position: bigint | null) => {
     for (const one of fold.all) {
       const limit = limitOf(one.of.projection.name);
@@ -99,6 +103,8 @@ export async function foldTo(
     fold.position = position ?? fold.position;
     due = [];
     deps.onProgress?.(fold.position ?? 0n, fold.events);
+    await rest((performance.now() - begun) * (deps.restShare ?? 0), undefined, { signal });
+    begun = performance.now();
   };
   try {
     for await (const batch of deps.stored.follow({ from: fold.position ?? 'start', signal })) {
