@@ -23,7 +23,7 @@ export async function createRunAll(sql: Knex): Promise<void> {
 }
 
 const definition = `
-  create function public.projections_run(schemas text[], ats text[], texts text[], variadic rows json[]) returns void
+  create function public.projections_run(schemas text[], ats text[], texts text[], rows json[]) returns void
   language plpgsql as $$
   begin
     for n in 1 .. cardinality(texts) loop
@@ -34,14 +34,19 @@ const definition = `
     perform set_config('search_path', 'public', true);
   end $$`;
 
+/** A message may have 65,535 parameters. */
+const statementsMax = 2_000;
+
 /** Runs them in order, inside the caller's transaction. */
 export async function runAll(tx: Knex, statements: readonly SchemaStatement[]): Promise<void> {
-  if (statements.length === 0) return;
-  const rows = statements.map(() => '?::json').join();
-  await tx.raw(`select public.projections_run(?::text[], ?::text[], ?::text[], ${rows})`, [
-    statements.map(({ schema }) => schema),
-    statements.map(({ at }) => at ?? ''),
-    statements.map(({ text }) => text.replace('?', '$1')),
-    ...statements.map(({ rows }) => rows),
-  ]);
+  for (let from = 0; from < statements.length; from += statementsMax) {
+    const some = statements.slice(from, from + statementsMax);
+    const rows = some.map(() => '?::json').join();
+    await tx.raw(`select public.projections_run(?::text[], ?::text[], ?::text[], array[${rows}])`, [
+      some.map(({ schema }) => schema),
+      some.map(({ at }) => at ?? ''),
+      some.map(({ text }) => text.replace('?', '$1')),
+      ...some.map(({ rows }) => rows),
+    ]);
+  }
 }
