@@ -17,6 +17,7 @@ import { refuseAsOf } from './as-of.ts';
 import { type Credentials, requireScopes } from './auth.ts';
 import { trusts } from './client-address.ts';
 import { allowOrigins } from './cors.ts';
+import { lazily, lazySerializers } from './lazy-schemas.ts';
 import { describeEdge } from './openapi.ts';
 import { isDatabaseAway } from './postgres.ts';
 import { invalid, Problem } from './problem.ts';
@@ -57,6 +58,7 @@ export async function httpServer(options: HttpOptions): Promise<FastifyInstance>
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     clientErrorHandler: answerBroken,
     frameworkErrors: (error, request, reply) => {
       reply.headers(guards);
@@ -99,13 +101,13 @@ function understandOnlyJson(app: FastifyInstance): void {
   const textual = addFormats.default(new Ajv.default({ ...options, coerceTypes: 'array' }));
   app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(({ schema, httpPart }) => {
-    if (httpPart !== 'body') return textual.compile(schema as object);
-    const check = exact.compile(schema as object);
+    const checker = lazily(() => (httpPart === 'body' ? exact : textual).compile(schema as object));
     // A request without a body has null for one.
-    const isOptional = '~optional' in (schema as object);
-    return body => {
-      const isFine = (isOptional && body === null) || check(body);
-      return isFine ? { value: body } : { error: check.errors as never };
+    const isOptional = httpPart === 'body' && '~optional' in (schema as object);
+    return value => {
+      if (isOptional && value === null) return { value };
+      const check = checker();
+      return check(value) ? { value } : { error: check.errors as never };
     };
   });
   // After the schema, which has seen to it that the body is not deep.

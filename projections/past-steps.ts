@@ -5,21 +5,29 @@
  */
 import type { Recorded } from '../domain/events.ts';
 import { type Statement, statementsOf } from './apply.ts';
-import { soundOpsOf } from './careful.ts';
 import { mergeOps, type Step } from './merge.ts';
 import { type Kept, rowAt } from './past-tables.ts';
-import type { Op, Projection, Row } from './projection.ts';
+import { Poisoned } from './poison.ts';
+import { type Op, opsOf, type Projection, type Row } from './projection.ts';
 import type { SchemaStatement } from './statements.ts';
 
 type OfEvent = { readonly at: string; readonly ops: readonly Op[] };
 
-/** Statements: with `at` all of one is of that event, else each row says so. */
+/** Statements: with `at` all of one is of that event, else each row says so. Throws Poisoned where an event is to blame. */
 export function pastSteps(of: Kept, events: readonly Recorded[]): readonly SchemaStatement[] {
+  try {
+    return stepsFor(of, events);
+  } catch (error) {
+    throw new Poisoned('cannot be applied', { cause: error });
+  }
+}
+
+function stepsFor(of: Kept, events: readonly Recorded[]): readonly SchemaStatement[] {
   const { projection, schema, position, reachesOut, stopped } = of;
   const { tables, isWrittenOnce } = projection;
   const changes = events.flatMap((event): OfEvent[] => {
     const isKept = position !== null && event.position <= position;
-    const ops = isKept || stopped.has(event.stream) ? [] : soundOpsOf(projection, event);
+    const ops = isKept || stopped.has(event.stream) ? [] : opsOf(projection, event);
     return ops.length === 0 ? [] : [{ at: event.position.toString(), ops }];
   });
   const stepsOf = (at: string, steps: readonly Step[]) =>
