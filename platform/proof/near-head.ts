@@ -13,7 +13,7 @@ export type NearHead = {
 export type NearHeads = {
   /** Undefined while no tree is kept in this process. */
   readonly newest: NearHead | undefined;
-  /** Of one that is stored. Undefined: the tree is not kept here any more. */
+  /** Of one that was signed. Undefined: the tree is not kept here any more. */
   show(head: NearHead | undefined): void;
   /** Somebody waits for a head. */
   want(): void;
