@@ -44,11 +44,7 @@ export async function startContainer(
     const plug = await plugOf(engine, network, publishAddress, request);
     const { instance } = engine;
     const options = () => containerOptions({ request, image, engine: facts, plug, instance, name });
-    const container = engine.api.getContainer(await ensureContainer(engine, request, options));
-    const { State: state } = await container.inspect();
-    // 304: somebody else started it in between.
-    if (state.Status === 'created') await container.start().catch(unless(304));
-    return await placeOf(engine, request, container);
+    return await placeOf(engine, request, await ensureStarted(engine, request, options));
   } catch (error) {
     if (error instanceof LaunchFailure || !isStatus(error, 400, 404, 500)) throw error;
     throw await startFailure(engine, request, error);
@@ -125,6 +121,27 @@ async function startFailure(
     retryable: !missing && !command && !isStatus(error, 400),
     cause: error,
   });
+}
+
+/** The engine lists a container a moment before it knows it by its id: where it knows none, it is asked once more. */
+async function ensureStarted(
+  engine: Engine,
+  request: StartContainerRequest,
+  options: () => Dockerode.ContainerCreateOptions,
+): Promise<Dockerode.Container> {
+  for (let attempt = 1; ; attempt += 1) {
+    const container = engine.api.getContainer(await ensureContainer(engine, request, options));
+    try {
+      const { State: state } = await container.inspect();
+      // 304: somebody else started it in between.
+      if (state.Status === 'created') await container.start().catch(unless(304));
+      return container;
+    } catch (error) {
+      const isUnknown = isStatus(error, 404) && /no such container/i.test(String(error));
+      if (!isUnknown || attempt === nameAttemptsMax) throw error;
+    }
+    await wait(namePauseMs);
+  }
 }
 
 /**
