@@ -18,8 +18,11 @@ const guarded = openTestDocker({ sandbox: { bridgePrefix: prefix, egressPort } }
 
 const rules = (tables = 'iptables') => execFileSync(tables, ['-S']).toString().split('\n');
 const ours = (tables = 'iptables') => rules(tables).filter(line => line.includes(`APPHUB-${prefix}`));
-/** Guards and networks beside these tests come and go meanwhile: each rule of theirs names a chain or an interface. */
-const others = () => rules().filter(line => !line.includes('APPHUB-') && !/ -[io] /.test(line));
+/**
+ * Guards and networks beside these tests come and go meanwhile: each rule of theirs names a chain or an interface. The engine
+ * takes the ways into its own chains out and puts them in again with each network.
+ */
+const others = () => rules().filter(line => !line.includes('APPHUB-') && !/ -[io] | -j DOCKER/.test(line));
 const ownAddress = () =>
   Object.values(os.networkInterfaces())
     .flatMap(each => each ?? [])
