@@ -8,11 +8,13 @@ import { readEngines } from '../../platform/engines-config.ts';
 import { openLogger } from '../../platform/log.ts';
 import { type DockerOptions, openDocker } from '../../workers/adapters/docker.ts';
 import { labelOf } from '../../workers/adapters/docker-labels.ts';
-import type { StartContainerRequest } from '../../workers/adapters/docker-types.ts';
+import { BuildFailure, type StartContainerRequest } from '../../workers/adapters/docker-types.ts';
 import type { Claims } from '../../workers/adapters/engine-claims.ts';
 import type { Engines, OneEngine } from '../../workers/adapters/engine-types.ts';
 import { openEngines } from '../../workers/adapters/engines.ts';
 import { busyboxImage } from './images.ts';
+
+const buildsMax = 3;
 
 type TestDockerOptions = Pick<DockerOptions, 'sandbox' | 'host' | 'egress'> & { readonly api?: Dockerode };
 
@@ -40,7 +42,7 @@ export function openTestDocker({ api = new Dockerode(), ...options }: TestDocker
     async imageOf(name: string, ...instructions: string[]): Promise<string> {
       const hasBase = instructions[0]?.startsWith('FROM ');
       const lines = hasBase ? instructions : [`FROM ${busyboxImage}`, ...instructions];
-      const { imageId } = await docker.buildImage({
+      const request = {
         directory: await folderOf({ Dockerfile: `${lines.join('\n')}\n` }),
         dockerfilePath: 'Dockerfile',
         tag: `apphub/${instance}:${name}`,
@@ -48,8 +50,15 @@ export function openTestDocker({ api = new Dockerode(), ...options }: TestDocker
         limits: { cpus: 1, memoryBytes: 256 * 1024 * 1024, timeMsMax: 60_000, contextBytesMax: 10_000 },
         signal: new AbortController().signal,
         onLine: () => {},
-      });
-      return imageId;
+      };
+      // The same content is the same image: a test beside this one may take it away meanwhile. A job is tried again then.
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return (await docker.buildImage(request)).imageId;
+        } catch (error) {
+          if (!(error instanceof BuildFailure && error.retryable) || attempt === buildsMax) throw error;
+        }
+      }
     },
     /** Runs a command inside a container and gives back what it printed. */
     async inside(containerId: string, ...Cmd: string[]): Promise<string> {
