@@ -13,7 +13,10 @@ export type SchemaStatement = {
   readonly at?: string;
 };
 
-/** To be called before `runAll`, by each process. May be called by several at once. */
+/**
+ * To be called before `runAll`, by each process; may be called by several at once. What is there stays as it is, so one that
+ * does something else needs another name.
+ */
 export async function createRunAll(sql: Knex): Promise<void> {
   await sql.transaction(async tx => {
     await tx.raw(`select pg_advisory_xact_lock(hashtext('projections_run'))`);

@@ -10,6 +10,7 @@ import { LaunchFailure } from '../../../workers/adapters/docker-types.ts';
 import { openTestDocker, startRequest } from '../../support/docker.ts';
 import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
+import { eventually } from '../../support/workers.ts';
 
 /** Rules of its own, so that those of launches beside these tests stay as they are. */
 const prefix = 'aht';
@@ -18,11 +19,10 @@ const guarded = openTestDocker({ sandbox: { bridgePrefix: prefix, egressPort } }
 
 const rules = (tables = 'iptables') => execFileSync(tables, ['-S']).toString().split('\n');
 const ours = (tables = 'iptables') => rules(tables).filter(line => line.includes(`APPHUB-${prefix}`));
-/**
- * Guards and networks beside these tests come and go meanwhile: each rule of theirs names a chain or an interface. The engine
- * takes the ways into its own chains out and puts them in again with each network.
- */
-const others = () => rules().filter(line => !line.includes('APPHUB-') && !/ -[io] | -j DOCKER/.test(line));
+/** Guards and networks beside these tests come and go meanwhile: each rule of theirs names a chain or an interface. */
+const others = () => rules().filter(line => !line.includes('APPHUB-') && !/ -[io] /.test(line));
+/** With each network the engine takes the way into this chain of its own out, and puts it in again. */
+const wayOfEngine = '-A FORWARD -j DOCKER-USER';
 const ownAddress = () =>
   Object.values(os.networkInterfaces())
     .flatMap(each => each ?? [])
@@ -55,7 +55,11 @@ suite('the host guard', () => {
     const strangers = [foreign, ...['INPUT', 'FORWARD', 'DOCKER-USER'].map(chain => [chain, ...ofNobody])];
     for (const rule of strangers) execFileSync('iptables', ['-I', ...rule]);
     const isThere = (rule: string[]) => rules().includes(`-A ${rule.join(' ')}`);
-    const before = others();
+    const before = await eventually(() => {
+      const found = others();
+      assert.ok(found.includes(wayOfEngine), found.join('\n'));
+      return found;
+    });
     assert.deepEqual(strangers.map(isThere), [true, true, true, true]);
     await guarded.docker.guard();
     assert.deepEqual(ours().toSorted(), wanted.toSorted());
@@ -65,7 +69,7 @@ suite('the host guard', () => {
     const six = ours('ip6tables');
     assert.equal(six.length, wanted.length);
     assert.ok(six.includes(`-A APPHUB-${prefix}-IN -j DROP`));
-    assert.deepEqual(others(), before);
+    await eventually(() => assert.deepEqual(others(), before));
     assert.deepEqual(strangers.map(isThere), [true, true, true, true]);
     for (const rule of strangers) execFileSync('iptables', ['-D', ...rule]);
   });
