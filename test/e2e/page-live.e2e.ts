@@ -95,7 +95,7 @@ runE2E(
         broken.push(name);
         return route.abort('connectionreset');
       });
-    await breakFirst('file', 'GET', /\/web\/lib\/router\.js$/);
+    await breakFirst('file', 'GET', /\/lib\/router\.js$/);
     await breakFirst('read', 'GET', /\/apps\?/);
     await breakFirst('change', 'POST', /\/apps$/);
 
@@ -110,3 +110,38 @@ runE2E(
     assert.equal(body.data.filter(event => JSON.stringify(event).includes('RepositoryRegistered')).length, 1);
   },
 );
+
+runE2E('all that is still waited for is broken off at once, again and again: the page comes', async e2e => {
+  const hub = makeHub(e2e, { DOCKER_HOST: 'unix:///nowhere/docker.sock' });
+  await hub.start();
+  const { page } = await openPage(await openBrowser(e2e), { expected: /ERR_/ });
+  // So many files come each time before the rest of them does not.
+  const comes = [0, 3, 12, 40];
+  let load = -1;
+  let left = 0;
+  page.on('request', request => {
+    if (!request.isNavigationRequest()) return;
+    load += 1;
+    left = comes[load] ?? Number.POSITIVE_INFINITY;
+  });
+  await page.route(/\/web\//, route => {
+    left -= 1;
+    return left < 0 ? route.abort('connectionreset') : route.continue();
+  });
+  await signIn(page, hub.url, hub.token);
+  await page.getByRole('heading', { name: 'Nothing here yet' }).waitFor();
+  assert.equal(load, comes.length);
+  await holds(e2e, page, `sessionStorage.getItem('apphub.reloads') === null`);
+
+  // A style that does not come is fetched again by itself, and what was there stays.
+  await page.unroute(/\/web\//);
+  let broken = 0;
+  await page.route(/style\.css$/, route => {
+    broken += 1;
+    return broken > 2 ? route.continue() : route.abort('connectionreset');
+  });
+  await page.reload();
+  await page.getByRole('heading', { name: 'Nothing here yet' }).waitFor();
+  await holds(e2e, page, `document.querySelector('link[href$="/style.css"]').sheet?.cssRules.length > 0`);
+  assert.deepEqual([broken, load], [3, comes.length + 1]);
+});

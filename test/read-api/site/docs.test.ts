@@ -44,7 +44,6 @@ suite('the API described', async () => {
       '/access/usage',
       '/tables',
       '/open/{launchId}',
-      '/vendor/{name}',
       '/web/*',
       '/openapi.json',
       '/docs',

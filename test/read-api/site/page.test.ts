@@ -24,13 +24,18 @@ suite('the page', () => {
       assert.equal((await app.inject(place)).body, home.body);
   });
 
-  test('runs no script but its own files and its import map, and frames only previews', async () => {
+  test('runs no script but its own files and what the document holds itself, and frames only previews', async () => {
     const { body, headers } = await app.inject('/');
     const policy = String(headers['content-security-policy']);
-    const map = /<script type="importmap">([\s\S]*?)<\/script>/.exec(body)?.[1] ?? '';
-    const hash = createHash('sha256').update(map).digest('base64');
+    const [early, map, ...more] = [...body.matchAll(/<script([^>]*)>([\s\S]*?)<\/script>/g)]
+      .filter(([, attributes = '']) => !attributes.includes('src='))
+      .map(([, attributes, text = '']) => ({
+        attributes,
+        hash: `'sha256-${createHash('sha256').update(text).digest('base64')}'`,
+      }));
+    assert.deepEqual([early?.attributes, map?.attributes, more], ['', ' type="importmap"', []]);
     assert.match(policy, /default-src 'none'/);
-    assert.ok(policy.includes(`script-src 'self' 'sha256-${hash}'`), policy);
+    assert.ok(policy.includes(`script-src 'self' ${early?.hash} ${map?.hash};`), policy);
     assert.ok(policy.includes('frame-src http://*.localhost:4000'), policy);
     assert.doesNotMatch(policy, /unsafe/);
     assert.doesNotMatch(body, /\sstyle=|\son[a-z]+=/);
@@ -51,17 +56,29 @@ suite('the page', () => {
     };
     const { body } = await app.inject('/');
     const named = [...body.matchAll(/(?:href|src)="(\/[^"]+)"/g)].map(([, url = '']) => url);
-    const mapped = [...body.matchAll(/: "(\/vendor\/[^"]+)"/g)].map(([, url = '']) => url);
+    const mapped = [...body.matchAll(/: "(\/web\/[^"]+)"/g)].map(([, url = '']) => url);
     await Promise.all([...named, ...mapped].map(visit));
     assert.ok(seen.size > 40, `only ${seen.size} files seen`);
   });
 
-  test('is asked for once: a file that has not changed is not sent again', async () => {
-    const first = await app.inject('/web/main.js');
-    const etag = String(first.headers.etag);
-    const second = await app.inject({ url: '/web/main.js', headers: { 'if-none-match': etag } });
-    assert.equal(second.statusCode, 304);
-    assert.equal(second.body, '');
+  test('is asked for once: its files are of a version, and kept as long as it is this one', async () => {
+    const { body, headers } = await app.inject('/');
+    assert.equal(headers['cache-control'], 'no-cache');
+    const named = [...body.matchAll(/"(\/web\/[^"]+)"/g)].map(([, url = '']) => url);
+    const [version = ''] = new Set(named.map(url => url.split('/')[2]));
+    assert.match(version, /^~[\w-]{16}$/);
+    for (const url of named) {
+      assert.ok(url.startsWith(`/web/${version}/`), url);
+      assert.match(String((await app.inject(url)).headers['cache-control']), /max-age=31536000, immutable/);
+    }
+    for (const url of ['/web/main.js', '/web/~older/main.js']) {
+      const first = await app.inject(url);
+      assert.equal(first.headers['cache-control'], 'no-cache', url);
+      assert.match(first.body, /startRouter/);
+      const again = { url, headers: { 'if-none-match': String(first.headers.etag) } };
+      const second = await app.inject(again);
+      assert.deepEqual([second.statusCode, second.body], [304, '']);
+    }
   });
 
   test('is packed for those who can unpack it', async () => {
@@ -79,8 +96,11 @@ suite('the page', () => {
     '/web/tsconfig.json',
     '/web/lib/shapes.d.ts',
     '/web/none.js',
-    '/vendor/knex.js',
-    '/vendor/..%2f..%2fpackage.json',
+    '/web/vendor/knex.js',
+    '/web/vendor/..%2f..%2fpackage.json',
+    '/web/~x/~x/main.js',
+    '/web/~x/..%2fmain.js',
+    '/web/index.html',
   ]) {
     test(`nothing else is served: ${path}`, async () => {
       assert.equal((await app.inject(path)).statusCode, 404);
