@@ -33,7 +33,12 @@ async function fillIn(page: Page, login: string): Promise<void> {
   await page.getByRole('button', { name: 'Continue' }).click();
 }
 
-const isAt = (e2e: E2E, page: Page, url: string) => e2e.eventually(() => assert.equal(page.url(), url));
+/** There, and with all of its files: until then the page may load itself again, as the network changes. */
+const isAt = (e2e: E2E, page: Page, url: string) =>
+  e2e.eventually(async () => {
+    assert.equal(page.url(), url);
+    assert.notEqual(await page.evaluate(`document.getElementById('root')?.childElementCount ?? 0`), 0);
+  });
 
 runE2E('a person signs in at the provider, is known here, and signs out at both', async e2e => {
   const oidc = await startOidc();
@@ -106,5 +111,6 @@ runE2E('a person signs in at the provider, is known here, and signs out at both'
   await begin(page, hub.url, '/');
   await fillIn(page, 'loner');
   await e2e.eventually(() => assert.equal(new URL(page.url()).origin, hub.url));
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   assert.equal((await identity(page)).status, 401);
 });
