@@ -35,7 +35,6 @@ type Server = {
 /** A process that has loaded its program, or is about to, and waits for `open`. */
 function spawnServer(directory: string, options: CrashOptions): Server {
   const child = fork(entry, [directory, JSON.stringify(options)], {
-    env: { ...process.env, NODE_COMPILE_CACHE: path.join(directory, '..', 'compiled') },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const ended = new Promise<void>(resolve => child.once('exit', () => resolve()));
