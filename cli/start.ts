@@ -7,10 +7,6 @@ import { type Config, ConfigError, type Room, readConfig, rooms } from '../platf
 import { openLogger } from '../platform/log.ts';
 import { exits, UsageError } from './exit.ts';
 import { keepSecrets } from './installation.ts';
-import { openParts } from './parts.ts';
-import { noteParts } from './reach-parts.ts';
-import { openRooms } from './rooms.ts';
-import { superviseRooms } from './supervise.ts';
 
 const drainMsMax = 10_000;
 
@@ -113,13 +109,22 @@ async function runAll(config: Config, apart: readonly Room[], stopped: Promise<v
   const log = openLogger({ level: config.logLevel });
   const version = readVersion();
   const secrets = keepSecrets(config);
+  const [{ openParts }, { noteParts }] = await Promise.all([
+    import('./parts.ts'),
+    import('./reach-parts.ts'),
+  ]);
   const parts = await openParts(config, log);
   const forget = noteParts(config.dataDir, parts.config);
   try {
     const running =
       apart.length === 0
-        ? await openRooms({ ...parts.config, rooms, secrets, version, log })
-        : await superviseRooms({ ...parts.config, rooms: apart, secrets, log });
+        ? await (await import('./rooms.ts')).openRooms({ ...parts.config, rooms, secrets, version, log })
+        : await (await import('./supervise.ts')).superviseRooms({
+            ...parts.config,
+            rooms: apart,
+            secrets,
+            log,
+          });
     greet(running.url, config, secrets);
     await stopped;
     log.info({}, 'stopping');
@@ -142,6 +147,7 @@ async function runRoom(config: Config, room: Room, stopped: Promise<void>): Prom
   }
   const log = openLogger({ level: config.logLevel });
   const secrets = keepSecrets(config);
+  const { openRooms } = await import('./rooms.ts');
   const running = await openRooms({ ...config, rooms: [room], secrets, version: readVersion(), log });
   process.send?.('ready');
   log.info({ room, url: running.url }, 'room is open');

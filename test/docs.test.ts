@@ -65,7 +65,7 @@ test('every setting that is read is on the page of settings, and none that is no
       'platform/usage-config.ts',
       'platform/workspace-config.ts',
       'platform/engines-config.ts',
-      'cli/rooms.ts',
+      'cli/doors.ts',
       'cli/locate.ts',
       'cli/log-serve.ts',
     ].map(file => readFile(path.join(root, file), 'utf8')),
