@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -14,6 +14,7 @@ import { chanceFrom, countFrom, seed } from '../support/chance.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { type GitServer, startGitServer } from '../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../support/images.ts';
+import { processesOf } from '../support/processes.ts';
 import { commitTo, makeRepo } from '../support/sample-repos.ts';
 import { takeTurns } from '../support/turn.ts';
 import { openWorkerProcesses, type WorkerProcesses } from '../support/worker-process.ts';
@@ -60,11 +61,7 @@ suite('workers that are killed in builds', () => {
   const of = (buildId: string) => history(processes.bench, 'build', buildId);
   const isOver = (buildId: string) => of(buildId).some(type => /^Build(Succeeded|Failed)$/.test(type));
   const startsOf = (buildId: string) => of(buildId).filter(type => type === 'BuildStarted').length;
-  const steps = async () => {
-    const ids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
-    const lines = await Promise.all(ids.map(id => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
-    return lines.filter(line => line === `sleep\0${mark}\0`).length;
-  };
+  const steps = () => processesOf('sleep', mark).length;
 
   test(`${kills} times: each build is made once, and nothing is left`, { timeout: 900_000 }, async t => {
     t.diagnostic(`seed ${seed}`);
@@ -85,7 +82,7 @@ suite('workers that are killed in builds', () => {
       const dying = processes.start(place === 'a step' ? undefined : place);
       const gone = once(dying, 'exit');
       if (place === 'a step') {
-        await eventually(async () => assert.ok((await steps()) > 0));
+        await eventually(async () => assert.ok(steps() > 0));
         await wait(number() * stepMsMax);
         dying.kill('SIGKILL');
       }
@@ -107,7 +104,7 @@ suite('workers that are killed in builds', () => {
       assert.equal((await api.listImages({ filters: { label } })).length, 1);
     }
     await eventually(async () => {
-      assert.equal(await steps(), 0);
+      assert.equal(steps(), 0);
       assert.deepEqual(
         (await docker.listBuildSteps()).filter(({ buildId }) => all.includes(buildId)),
         [],

@@ -1,7 +1,7 @@
 /** Builds whose worker is killed at any step, and whose engine is: each is found again, made once, and leaves nothing behind. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -14,6 +14,7 @@ import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { type GitServer, startGitServer } from '../../support/git-server.ts';
 import { busyboxImage, ensureTestImages } from '../../support/images.ts';
 import { startBuild } from '../../support/play.ts';
+import { processesOf } from '../../support/processes.ts';
 import { startTestRegistry, type TestRegistry } from '../../support/registry.ts';
 import { commitTo, makeRepo } from '../../support/sample-repos.ts';
 import { takeTurns } from '../../support/turn.ts';
@@ -41,15 +42,8 @@ function specOf(appId: string, dockerfile: string) {
   return { appId, repoUrl: `${git.url}/${appId}.git`, ref: null, commit, dockerfilePath: 'Dockerfile' };
 }
 
-/** Processes of this machine, in whichever namespace, that run this very command. */
-async function processesOf(...command: string[]): Promise<number[]> {
-  const ids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
-  const wanted = `${command.join('\0')}\0`;
-  const lines = await Promise.all(ids.map(id => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
-  return ids.filter((_, at) => lines[at] === wanted).map(Number);
-}
 const runs = (seconds: string) =>
-  eventually(async () => assert.equal((await processesOf('sleep', seconds)).length, 1));
+  eventually(async () => assert.equal(processesOf('sleep', seconds).length, 1));
 /** An engine that is killed before it has written down that a container runs never ends it. */
 const isKnown = (docker: Docker) =>
   eventually(async () => {
@@ -59,7 +53,7 @@ const isKnown = (docker: Docker) =>
     );
   });
 const isGone = (seconds: string) =>
-  eventually(async () => assert.deepEqual(await processesOf('sleep', seconds), []));
+  eventually(async () => assert.deepEqual(processesOf('sleep', seconds), []));
 
 suite('a build whose worker is killed', () => {
   const { api, docker, instance, cleanUp } = openTestDocker();
@@ -153,7 +147,7 @@ suite('a build whose engine is killed', () => {
       const dockerfile = `${from}${how} if [ ! -e /proc/1/root/go ]; then exec sleep ${seconds}; fi\n`;
       const buildId = await bench.requestBuild(specOf(`engine-${name}`, dockerfile));
       await runs(seconds);
-      const [before] = await processesOf('sleep', seconds);
+      const [before] = processesOf('sleep', seconds);
       if (name === 'classic') await isKnown(docker);
       await engine.kill();
       await eventually(async () =>
@@ -169,7 +163,7 @@ suite('a build whose engine is killed', () => {
       );
       // One step runs, and it is not the one from before.
       await eventually(async () => {
-        const [now, ...others] = await processesOf('sleep', seconds);
+        const [now, ...others] = processesOf('sleep', seconds);
         assert.deepEqual([now === before, others], [false, []]);
         assert.ok(now !== undefined);
       });
