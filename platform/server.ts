@@ -78,8 +78,13 @@ export function hurry(request: IncomingMessage, response: ServerResponse, msMax 
     answerBroken(error, socket);
     request.destroy();
   }, msMax);
-  const stop = () => clearTimeout(timer);
+  const stop = () => {
+    clearTimeout(timer);
+    socket.off('close', stop);
+  };
   request.once('end', stop).once('close', stop);
+  // A request that nobody has read to its end is not told that its connection is gone.
+  socket.once('close', stop);
 }
 
 /** Whoever opens one connection after another and says nothing on them has enough at some point. */

@@ -54,6 +54,25 @@ suite('the server', () => {
     assert.match(await expecting.closed, /200 OK[\s\S]*done/);
   });
 
+  test('waits no more for the body of somebody who was refused and is gone', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length;
+    const server = openServer((_request, response) => {
+      response.writeHead(413, { connection: 'close' }).end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const before = timers();
+    const { port } = server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nhalf'),
+    );
+    socket.resume();
+    await once(socket, 'close');
+    server.close();
+    await once(server, 'close');
+    assert.ok(timers() <= before, `${timers()} timers, and ${before} before`);
+  });
+
   test('leaves bodies to whoever says so', async () => {
     const { open, seen } = await start({ seesToBodies: true, bodyMsMax: 20 });
     const { socket, text } = open(
