@@ -38,9 +38,9 @@ import type { Effect } from './effect.ts';
 import type { EgressProxy } from './egress/egress-proxy.ts';
 import { inlineQueue, pause } from './inline-queue.ts';
 import { type QueueLog, redisQueue } from './queue.ts';
-import { react } from './react.ts';
-import { sweepArchived, sweepJobs } from './sweep.ts';
-import { createWorkerTables, reportEngines, reportStatus } from './tables.ts';
+import { react, storedPosition } from './react.ts';
+import { type SweepDeps, sweepArchived, sweepJobs } from './sweep.ts';
+import { createWorkerTables, reportEngines, reportStatus, tablesHave } from './tables.ts';
 import { removeOldFolders } from './work-folder.ts';
 
 /** How often each round is made. */
@@ -132,6 +132,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     await queue.close();
     throw error;
   }
+  const told = await storedPosition(deps.sql);
   // Before any event adds to the queue: what has waited for longest goes first again.
   await sweepJobs(all).catch(error =>
     deps.log.warn({ err: error }, 'the first sweep failed; it comes round again'),
@@ -141,6 +142,7 @@ export async function startWorkers(deps: WorkerDeps): Promise<{ close(): Promise
     every(each, what, work, deps.log, signal);
   const runs = [
     react({ ...deps, queue, effects, reactions, signal }),
+    sweepOnceThere(all, told, signal),
     round(ms.sweep, 'sweep', sweep),
     round(ms.expiry, 'the time of launches', times),
     round(ms.reconcile, 'reconciling', agree),
@@ -225,6 +227,17 @@ async function every(
       if (!signal.aborted) log.warn({ err: error }, `${what} failed; it comes round again`);
     }
     await pause(ms, signal);
+  }
+}
+
+/** After a crash the tables may be behind what the process before this one was told: it is looked for as soon as they have it. */
+async function sweepOnceThere(deps: SweepDeps, told: bigint | undefined, signal: AbortSignal): Promise<void> {
+  if (told === undefined) return;
+  try {
+    await tablesHave(deps.sql, told, signal);
+    if (!signal.aborted) await sweepJobs(deps);
+  } catch {
+    // It comes round again.
   }
 }
 

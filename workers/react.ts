@@ -61,7 +61,8 @@ async function reactOnce(deps: ReactDeps, place: Place, onProgress: () => void):
   }
 }
 
-async function storedPosition(sql: Knex): Promise<bigint | undefined> {
+/** How far any process has come: of nothing before it is a later start told again. */
+export async function storedPosition(sql: Knex): Promise<bigint | undefined> {
   const known = await sql('reaction_checkpoints').where({ name: checkpointName }).first('position');
   return known === undefined ? undefined : BigInt(known.position);
 }

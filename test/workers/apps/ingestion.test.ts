@@ -217,6 +217,35 @@ suite('an ingestion whose process ends', () => {
     }
   });
 
+  test('while the tables are behind: the next start finds it as soon as they have it', async () => {
+    const bench = await openWorkerBench();
+    const { server, options } = await holdingServer();
+    const behind = await bench.sql.transaction();
+    try {
+      await bench.projected();
+      // They can be read, and nothing can be written to them.
+      await behind.raw('lock table apps_ingestions in exclusive mode');
+      const workers = await bench.start();
+      await bench.register('app', `${server.url}/node-app.git`);
+      await eventually(() => assert.ok(server.requests.some(line => line.includes('git-upload-pack'))));
+      const seen = BigInt(found(bench, 'IngestionStarted', 'app').position);
+      await eventually(async () => {
+        const row = await bench.sql('reaction_checkpoints').first('position');
+        assert.ok(BigInt(row?.position ?? 0) >= seen, 'it is told of again');
+      });
+      await workers.close();
+      delete options.holdAfterBytes;
+      await bench.start({ everyMs: { ...bench.everyMs, sweep: 3_600_000 } });
+      assert.deepEqual(await bench.sql('apps_ingestions').select('app_id'), []);
+      await behind.rollback();
+      await eventually(() => found(bench, 'IngestionSucceeded', 'app'));
+    } finally {
+      if (!behind.isCompleted()) await behind.rollback();
+      await bench.close();
+      await server.close();
+    }
+  });
+
   test('by SIGKILL: what it left is removed, and the app is ready once', async () => {
     const bench = await openWorkerBench();
     try {
