@@ -36,6 +36,7 @@ function openPastReads({ databaseUrl = '', timeTravel }: RoomsOptions, closings:
 
 type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** The HTTP API of the rooms that are in this process. `serverFactory` gets what answers, and gives the server it answers at. */
 export async function openApi(
   options: RoomsOptions,
   shared: Shared,
@@ -107,6 +108,7 @@ export async function openApi(
   return app;
 }
 
+/** The stream of what happens, for pages and programs. Whoever names no place in it begins where the tables are. */
 export async function openStream(
   { log, trustedProxies }: Pick<RoomsOptions, 'log' | 'trustedProxies'>,
   shared: Shared,
