@@ -231,13 +231,17 @@ async function every(
 }
 
 /** After a crash the tables may be behind what the process before this one was told: it is looked for as soon as they have it. */
-async function sweepOnceThere(deps: SweepDeps, told: bigint | undefined, signal: AbortSignal): Promise<void> {
+async function sweepOnceThere(
+  deps: SweepDeps & Pick<WorkerDeps, 'log'>,
+  told: bigint | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   if (told === undefined) return;
   try {
     await tablesHave(deps.sql, told, signal);
     if (!signal.aborted) await sweepJobs(deps);
-  } catch {
-    // It comes round again.
+  } catch (error) {
+    if (!signal.aborted) deps.log.warn({ err: error }, 'a sweep failed; it comes round again');
   }
 }
 

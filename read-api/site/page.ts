@@ -6,7 +6,7 @@ import { Problem } from '../../platform/problem.ts';
 import { type SiteFile, siteFiles } from './files.ts';
 
 const fileCharsMax = 200;
-/** A year, which is as long as anybody promises (RFC 9111 1.2.2 has no end to it). */
+/** A year, in which nobody asks again, not even by reloading (RFC 8246). */
 const forever = 'public, max-age=31536000, immutable';
 
 /** Paths of the page itself; everything else under the root is the API. */
